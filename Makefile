@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The verbs of pv_timer, 'make help' lists them. Kernel trees, builds and
+# results are in build/, which git ignores.
+
+BUILD ?= $(CURDIR)/build
+TARBALL := /usr/src/linux-source-6.12.tar.xz
+UNPACKED := $(BUILD)/linux/Makefile
+TREE := $(abspath $(or $(KERNEL),$(BUILD)/linux))
+OUT ?= $(BUILD)/series
+VM := tools/testing/selftests/pv_timer/vm
+KUNITCONFIG := kernel/time/pv_clockevents.kunitconfig
+
+PACKAGES_TREE := git python3 xz-utils $(if $(KERNEL),,linux-source-6.12)
+PACKAGES_BUILD := gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
+	ccache cpio kmod rsync
+PACKAGES_CHECK := perl sparse clang lld llvm python3-sphinx
+
+# Builds that repeat are free, wherever the clone is.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+export KBUILD_BUILD_TIMESTAMP := 2024-01-01
+export KBUILD_BUILD_USER := pv
+export KBUILD_BUILD_HOST := timer
+export PYTHONDONTWRITEBYTECODE := 1
+
+need = @scripts/need $(PACKAGES_TREE) $(1)
+
+vm: T ?= kvm,tcg,um
+run: T ?= kvm
+
+.PHONY: help run vm kunit check count test apply unapply status series \
+	clean
+.NOTPARALLEL:
+
+help:
+	@echo 'make run               boot a guest on KVM and report how it ticks'
+	@echo 'make vm T=kvm,tcg,um   boot the named targets, one verdict each'
+	@echo '        BROKEN=never   with a broken backend (never, early, drop): red'
+	@echo 'make kunit             unit tests of the core, on UML, natively'
+	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
+	@echo 'make count             code lines, against their limits'
+	@echo 'make test              all of the above; says what and how long'
+	@echo 'make apply             put pv_timer on a Linux 6.12 tree'
+	@echo 'make unapply           take it off again, byte for byte'
+	@echo 'make status            what is there'
+	@echo 'make series            write patches for git am to OUT=build/series'
+	@echo 'make clean             remove build/'
+	@echo
+	@echo 'KERNEL=dir is the Linux tree; without it build/linux is unpacked from'
+	@echo 'the package linux-source-6.12. FORCE=1 drops edits made in that tree.'
+	@echo 'Packages of Debian that are missing are named, then installed.'
+
+# What these need, the tree included, their own Makefile sees to.
+run vm:
+	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) \
+		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
+
+kunit: apply
+	$(call need,$(PACKAGES_BUILD))
+	@scripts/kunit $(TREE) $(BUILD)/kunit $(KUNITCONFIG)
+
+check: apply
+	$(call need,$(PACKAGES_BUILD) $(PACKAGES_CHECK))
+	@scripts/check $(TREE) $(BUILD)/check
+
+count:
+	$(call need)
+	@scripts/count
+
+test: $(UNPACKED)
+	@scripts/test $(BUILD)
+
+apply: $(if $(KERNEL),,$(UNPACKED))
+	$(call need)
+	@scripts/overlay apply $(TREE) $(if $(FORCE),--force)
+
+unapply:
+	$(call need)
+	@scripts/overlay unapply $(TREE) $(if $(FORCE),--force)
+
+status:
+	$(call need)
+	@scripts/overlay status $(TREE)
+
+series: $(if $(KERNEL),,$(UNPACKED))
+	$(call need)
+	@scripts/overlay series $(TREE) $(OUT)
+
+$(UNPACKED):
+	$(call need)
+	@echo 'unpacking $(TARBALL)'
+	@rm -rf $(BUILD)/unpack && mkdir -p $(BUILD)/unpack
+	@tar -xf $(TARBALL) -C $(BUILD)/unpack
+	@mv $(BUILD)/unpack/linux-source-6.12 $(BUILD)/linux
+	@rmdir $(BUILD)/unpack
+
+clean:
+	rm -rf $(BUILD)
