@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One clock event device for the timers of all hypervisors
+ *
+ * A hypervisor's timer is a counter and a comparator that takes an absolute
+ * deadline in ticks of it. A backend reads the one and writes the other, see
+ * <linux/pv_timer.h>. All policy is here: what is worth telling the hypervisor
+ * and what is not, and what an interrupt means. Which backend ticks is decided
+ * in pv_backends.c.
+ *
+ * The core knows two things about each CPU: the deadline that the hypervisor
+ * holds ("armed") and the expiry that the kernel asked for ("want"). Telling
+ * the hypervisor costs an exit, an interrupt that comes too soon costs one
+ * too. So a later want leaves the earlier deadline armed, and the interrupt
+ * then arms what is wanted by that time.
+ */
+#define pr_fmt(fmt) "pv_timer: " fmt
+
+#include <linux/clockchips.h>
+#include <linux/clocksource.h>
+#include <linux/cpuhotplug.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/jiffies.h>
+#include <linux/math64.h>
+#include <linux/percpu.h>
+#include <linux/pv_timer.h>
+#include <linux/pvclock_gtod.h>
+#include <linux/ratelimit.h>
+#include <linux/seqlock.h>
+#include <linux/smp.h>
+#include <linux/static_call.h>
+#include <linux/tick.h>
+#include <linux/timekeeper_internal.h>
+
+#include "pv_clockevents.h"
+
+/* How far ahead the deadline of the boot test is, in us */
+#define PV_TIMER_TEST_AHEAD	100
+
+DEFINE_PER_CPU(struct pv_timer_cpu, pv_timer_cpus);
+
+/* The backend in use, and what follows from it once and for all */
+const struct pv_timer_backend *pv_timer __read_mostly;
+static u64 pv_timer_ticks_per_ns __read_mostly;		/* 32.32 fixed point */
+static u64 pv_timer_max_ns __read_mostly;		/* fits 63 bits in ticks */
+static u64 pv_timer_tick __read_mostly;			/* a jiffy in ticks */
+
+DEFINE_STATIC_KEY_FALSE(pv_timer_active);
+DEFINE_STATIC_CALL_NULL(pv_timer_now, *pv_timer->now);
+DEFINE_STATIC_CALL_NULL(pv_timer_arm, *pv_timer->arm);
+DEFINE_STATIC_CALL_NULL(pv_timer_disarm, *pv_timer->disarm);
+DEFINE_STATIC_CALL_NULL(pv_timer_ack, *pv_timer->ack);
+
+/**
+ * struct pv_timer_coupling - The timekeeper's numbers, in ticks of the counter
+ * @seq: taken by timekeeping_update() for writing, with irqs off
+ * @valid: the timekeeper's clocksource reads the comparator's counter
+ * @ticks: the counter at the last update
+ * @base: CLOCK_MONOTONIC at that time
+ * @ticks_per_ns: 32.32 fixed point, as steered by NTP
+ * @mult: the timekeeper's multiplier that @ticks_per_ns was made from
+ */
+static struct pv_timer_coupling {
+	seqcount_t	seq;
+	bool		valid;
+	u64		ticks;
+	ktime_t		base;
+	u64		ticks_per_ns;
+	u32		mult;
+} pv_timer_coupling = {
+	.seq = SEQCNT_ZERO(pv_timer_coupling.seq),
+};
+
+static struct pv_timer_cpu *pv_timer_this_cpu(void)
+{
+	if (pv_timer->flags & PV_TIMER_GLOBAL)
+		return per_cpu_ptr(&pv_timer_cpus, 0);
+	return this_cpu_ptr(&pv_timer_cpus);
+}
+
+/* Rounds up: an interrupt that is late by a tick is better than a second one */
+static u64 pv_timer_ns_to_ticks(u64 ns, u64 ticks_per_ns)
+{
+	return mul_u64_u64_shr(min(ns, pv_timer_max_ns), ticks_per_ns, 32) + 1;
+}
+
+static int pv_timer_gtod_notify(struct notifier_block *nb,
+				unsigned long was_set, void *data)
+{
+	const struct tk_read_base *tkr = &((struct timekeeper *)data)->tkr_mono;
+	struct pv_timer_coupling *c = &pv_timer_coupling;
+
+	write_seqcount_begin(&c->seq);
+	c->valid = tkr->clock->id == pv_timer->cs_id && tkr->shift < 32;
+	c->ticks = tkr->cycle_last;
+	c->base = tkr->base + (tkr->xtime_nsec >> tkr->shift);
+	if (c->valid && c->mult != tkr->mult) {
+		c->mult = tkr->mult;
+		c->ticks_per_ns = DIV64_U64_ROUND_UP(1ULL << (32 + tkr->shift),
+						     tkr->mult);
+	}
+	write_seqcount_end(&c->seq);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block pv_timer_gtod = {
+	.notifier_call = pv_timer_gtod_notify,
+};
+
+/* The deadline for @expires without reading a clock, 0 if that is not possible */
+static u64 pv_timer_coupled_deadline(ktime_t expires)
+{
+	const struct pv_timer_coupling *c = &pv_timer_coupling;
+	unsigned int seq;
+	u64 deadline;
+
+	do {
+		seq = read_seqcount_begin(&c->seq);
+		deadline = 0;
+		if (c->valid) {
+			deadline = c->ticks;
+			if (expires > c->base)
+				deadline += pv_timer_ns_to_ticks(expires - c->base,
+								 c->ticks_per_ns);
+		}
+	} while (read_seqcount_retry(&c->seq, seq));
+
+	return deadline;
+}
+
+/*
+ * The counter is read before the clock: time that is stolen in between makes
+ * the interrupt early, which costs another one, and not the event late. 0 is
+ * not a deadline, so the first tick of the counter is skipped.
+ */
+static u64 pv_timer_deadline(ktime_t expires, bool *passed)
+{
+	u64 now, deadline = pv_timer_coupled_deadline(expires);
+	s64 delta;
+
+	*passed = false;
+	if (deadline)
+		return deadline;
+
+	now = static_call(pv_timer_now)();
+	delta = ktime_sub(expires, ktime_get());
+	*passed = delta <= 0;
+	if (*passed)
+		return max(now, 1ULL);
+	return now + pv_timer_ns_to_ticks(delta, pv_timer_ticks_per_ns);
+}
+
+static void pv_timer_refused(struct pv_timer_cpu *pt, int err)
+{
+	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL, 3);
+
+	WRITE_ONCE(pt->armed, 0);
+	pt->stats[PV_TIMER_REFUSED]++;
+	if (__ratelimit(&rs))
+		printk_deferred(pr_fmt("%s refused a deadline [%d]\n"),
+				pv_timer->name, err);
+}
+
+/*
+ * An equality comparator has missed the deadline if the counter is there by
+ * now. Retry with growing distance, as clockevents does for a -ETIME device.
+ */
+static int pv_timer_arm_exact(struct pv_timer_cpu *pt, u64 deadline)
+{
+	u64 now, ahead = 1;
+	int err;
+
+	do {
+		WRITE_ONCE(pt->armed, deadline);
+		err = static_call(pv_timer_arm)(deadline);
+		now = static_call(pv_timer_now)();
+		if (err || (s64)(deadline - now) > 0)
+			break;
+		ahead *= 2;
+		deadline = now + ahead;
+	} while (ahead < pv_timer_tick);
+
+	return err;
+}
+
+/* Counters that count down or end early get what they can take */
+static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
+{
+	u64 now = static_call(pv_timer_now)();
+	u64 left = max_t(s64, deadline - now, 1);
+
+	if (pv_timer->max_ticks && left > pv_timer->max_ticks) {
+		left = pv_timer->max_ticks;
+		/* Anything from this expiry on waits for the interrupt */
+		pt->armed_for = ktime_sub_ns(pt->want, 1);
+	}
+	deadline = now + left;
+	if (pv_timer->flags & PV_TIMER_EXACT)
+		return pv_timer_arm_exact(pt, deadline);
+	WRITE_ONCE(pt->armed, deadline);
+	return static_call(pv_timer_arm)(pv_timer->flags & PV_TIMER_RELATIVE ?
+					 left : deadline);
+}
+
+/*
+ * Tell the hypervisor what the kernel wants. An expiry that has passed raises
+ * its interrupt, and is reported as well: the periodic tick would run after
+ * jiffies forever if it could not skip it.
+ */
+static int pv_timer_program(struct pv_timer_cpu *pt)
+{
+	bool passed;
+	u64 deadline = pv_timer_deadline(pt->want, &passed);
+	int err;
+
+	pt->stats[PV_TIMER_ARMED]++;
+	pt->armed_for = pt->want;
+	if (pv_timer->max_ticks ||
+	    pv_timer->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT)) {
+		err = pv_timer_arm_limited(pt, deadline);
+	} else {
+		WRITE_ONCE(pt->armed, deadline);
+		err = static_call(pv_timer_arm)(deadline);
+	}
+	if (unlikely(err))
+		pv_timer_refused(pt, err);
+	else if (passed)
+		err = -ETIME;
+	return err;
+}
+
+static bool pv_timer_overdue(const struct pv_timer_cpu *pt, u64 now,
+			     unsigned int jiffies_limit)
+{
+	u64 armed = READ_ONCE(pt->armed);
+
+	return armed && (s64)(now - armed) > (s64)(jiffies_limit * pv_timer_tick);
+}
+
+/*
+ * Does the armed deadline serve the wanted expiry as well? A CPU that stops
+ * its tick is not woken for nothing, and what has passed is not relied on: its
+ * interrupt may be lost. It may also be held back, as irqs are off here, but not
+ * for a second.
+ */
+static bool pv_timer_can_elide(struct pv_timer_cpu *pt)
+{
+	u64 now = static_call(pv_timer_now)();
+
+	if ((s64)(now - pt->armed) >= 0) {
+		if (pv_timer_overdue(pt, now, HZ))
+			pt->stats[PV_TIMER_LOST]++;
+		return false;
+	}
+	if (pt->want == pt->armed_for)
+		return true;
+	return pt->want > pt->armed_for && !tick_nohz_tick_stopped();
+}
+
+static struct pv_timer_cpu *ced_to_pv_timer(struct clock_event_device *ced)
+{
+	return container_of(ced, struct pv_timer_cpu, ced);
+}
+
+static int pv_timer_set_next_ktime(ktime_t expires,
+				   struct clock_event_device *ced)
+{
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+
+	pt->stats[PV_TIMER_SET]++;
+	pt->want = expires;
+	if (pt->armed && pv_timer_can_elide(pt)) {
+		pt->stats[PV_TIMER_ELIDED]++;
+		return 0;
+	}
+	return pv_timer_program(pt);
+}
+
+/* An interrupt that nobody wants costs less than telling the hypervisor. */
+static int pv_timer_oneshot_stopped(struct clock_event_device *ced)
+{
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+
+	pt->stats[PV_TIMER_STOPPED]++;
+	pt->want = KTIME_MAX;
+	return 0;
+}
+
+static void pv_timer_stop(struct pv_timer_cpu *pt)
+{
+	if (clockevent_state_periodic(&pt->ced) && pv_timer->disarm_periodic)
+		pv_timer->disarm_periodic();
+	static_call(pv_timer_disarm)();
+	WRITE_ONCE(pt->armed, 0);
+	pt->want = KTIME_MAX;
+}
+
+static int pv_timer_shutdown(struct clock_event_device *ced)
+{
+	pv_timer_stop(ced_to_pv_timer(ced));
+	return 0;
+}
+
+static int pv_timer_set_oneshot(struct clock_event_device *ced)
+{
+	if (clockevent_state_periodic(ced))
+		pv_timer_stop(ced_to_pv_timer(ced));
+	return 0;
+}
+
+/* Only where the hypervisor ticks by itself, tick-common emulates the others. */
+static int pv_timer_set_periodic(struct clock_event_device *ced)
+{
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+	u64 now = static_call(pv_timer_now)();
+	int err = pv_timer->arm_periodic(now + pv_timer_tick, pv_timer_tick);
+
+	if (err)
+		pv_timer_refused(pt, err);
+	return err;
+}
+
+/* What the hypervisor held before suspend or migration is not relied on. */
+static int pv_timer_tick_resume(struct clock_event_device *ced)
+{
+	WRITE_ONCE(ced_to_pv_timer(ced)->armed, 0);
+	if (pv_timer->flags & PV_TIMER_LOSES_STATE && pv_timer->cpu_start)
+		pv_timer->cpu_start();
+	return 0;
+}
+
+/*
+ * Runs on the CPU whose deadline is overdue. If its interrupt was only held
+ * back, it is taken after this one. So the deadline is lost when it is still
+ * armed the next time.
+ */
+static void pv_timer_recheck(void *unused)
+{
+	struct pv_timer_cpu *pt = pv_timer_this_cpu();
+
+	if (!pv_timer_overdue(pt, static_call(pv_timer_now)(), 1))
+		return;
+	if (pt->suspect != pt->armed) {
+		pt->suspect = pt->armed;
+		return;
+	}
+	pt->stats[PV_TIMER_LOST]++;
+	WRITE_ONCE(pt->armed, 0);
+	if (pt->want != KTIME_MAX)
+		pv_timer_program(pt);
+}
+
+/*
+ * A CPU cannot notice that it has lost its only interrupt, another one can.
+ * Each looks after the next one, once in a jiffy.
+ */
+static void pv_timer_check_neighbour(struct pv_timer_cpu *pt, u64 now)
+{
+	unsigned int cpu = smp_processor_id();
+
+	if (pv_timer->flags & PV_TIMER_GLOBAL || !time_after(jiffies, pt->checked))
+		return;
+	pt->checked = jiffies;
+
+	cpu = cpumask_next(cpu, cpu_online_mask);
+	if (cpu >= nr_cpu_ids)
+		cpu = cpumask_first(cpu_online_mask);
+	if (pv_timer_overdue(per_cpu_ptr(&pv_timer_cpus, cpu), now, 1))
+		smp_call_function_single_async(cpu, &pt->csd);
+}
+
+/* Sort out what the interrupt of a one-shot deadline means. */
+static void pv_timer_expired(struct pv_timer_cpu *pt, u64 now)
+{
+	enum pv_timer_stat what = PV_TIMER_EVENTS;
+
+	if (!pt->armed)
+		what = PV_TIMER_SPURIOUS;
+	else if ((s64)(now - pt->armed) < 0)
+		what = PV_TIMER_EARLY;
+	else if (pt->want > pt->armed_for)
+		what = PV_TIMER_SOAKED;
+
+	pt->stats[what]++;
+	if (what == PV_TIMER_SPURIOUS)
+		return;
+	WRITE_ONCE(pt->armed, 0);
+	if (what == PV_TIMER_EVENTS)
+		pt->ced.event_handler(&pt->ced);
+	else if (pt->want != KTIME_MAX)
+		pv_timer_program(pt);
+}
+
+void __pv_timer_interrupt(void)
+{
+	struct pv_timer_cpu *pt = pv_timer_this_cpu();
+	u64 now = static_call(pv_timer_now)();
+
+	static_call_cond(pv_timer_ack)();
+	if (clockevent_state_periodic(&pt->ced)) {
+		pt->stats[PV_TIMER_EVENTS]++;
+		pt->ced.event_handler(&pt->ced);
+		return;
+	}
+	pv_timer_expired(pt, now);
+	/* Arming has lowered the line already, save the second call */
+	if (pv_timer->flags & PV_TIMER_LEVEL && !pt->armed)
+		static_call(pv_timer_disarm)();
+	pv_timer_check_neighbour(pt, now);
+}
+EXPORT_SYMBOL_GPL(__pv_timer_interrupt);
+
+static irqreturn_t pv_timer_irq_handler(int irq, void *unused)
+{
+	__pv_timer_interrupt();
+	return IRQ_HANDLED;
+}
+
+static void pv_timer_init_device(struct pv_timer_cpu *pt,
+				 const struct cpumask *cpumask)
+{
+	pt->ced = (struct clock_event_device) {
+		.name				= "pv_timer",
+		.features			= CLOCK_EVT_FEAT_ONESHOT |
+						  CLOCK_EVT_FEAT_KTIME,
+		.rating				= pv_timer->rating,
+		.irq				= -1,
+		.cpumask			= cpumask,
+		.mult				= 1,
+		.min_delta_ns			= 1,
+		.max_delta_ns			= pv_timer_max_ns,
+		.set_next_ktime			= pv_timer_set_next_ktime,
+		.set_state_oneshot		= pv_timer_set_oneshot,
+		.set_state_oneshot_stopped	= pv_timer_oneshot_stopped,
+		.set_state_shutdown		= pv_timer_shutdown,
+		.tick_resume			= pv_timer_tick_resume,
+	};
+	if (pv_timer->arm_periodic) {
+		pt->ced.features |= CLOCK_EVT_FEAT_PERIODIC;
+		pt->ced.set_state_periodic = pv_timer_set_periodic;
+	}
+	if (!(pv_timer->flags & PV_TIMER_GLOBAL))
+		pt->ced.features |= CLOCK_EVT_FEAT_PERCPU;
+	INIT_CSD(&pt->csd, pv_timer_recheck, NULL);
+	pt->checked = jiffies;
+	WRITE_ONCE(pt->armed, 0);
+	pt->want = KTIME_MAX;
+}
+
+static int pv_timer_starting_cpu(unsigned int cpu)
+{
+	struct pv_timer_cpu *pt = per_cpu_ptr(&pv_timer_cpus, cpu);
+	unsigned long flags;
+
+	/* The boot CPU comes with irqs on, and registering arms at once */
+	local_irq_save(flags);
+	if (pv_timer->cpu_start)
+		pv_timer->cpu_start();
+	pv_timer_init_device(pt, pv_timer->flags & PV_TIMER_GLOBAL ?
+			     cpu_possible_mask : cpumask_of(cpu));
+	clockevents_register_device(&pt->ced);
+	local_irq_restore(flags);
+	return 0;
+}
+
+/* The tick has been handed over and the hrtimers have left before this runs. */
+static int pv_timer_dying_cpu(unsigned int cpu)
+{
+	pv_timer_stop(per_cpu_ptr(&pv_timer_cpus, cpu));
+	if (pv_timer->cpu_stop)
+		pv_timer->cpu_stop();
+	return 0;
+}
+
+static void pv_timer_test_handler(struct clock_event_device *ced)
+{
+}
+
+/* A hypervisor may lie: rely on a timer only after it has fired once. */
+static bool pv_timer_fires(void)
+{
+	struct pv_timer_cpu *pt;
+	unsigned long flags;
+	u64 start, now;
+
+	local_irq_save(flags);
+	pt = pv_timer_this_cpu();
+	pv_timer_init_device(pt, cpu_possible_mask);
+	pt->ced.event_handler = pv_timer_test_handler;
+	pt->stats[PV_TIMER_EVENTS] = 0;
+	if (pv_timer->cpu_start)
+		pv_timer->cpu_start();
+	start = static_call(pv_timer_now)();
+	pt->want = ktime_add_us(ktime_get(), PV_TIMER_TEST_AHEAD);
+	pv_timer_program(pt);
+	local_irq_restore(flags);
+
+	do {
+		udelay(1);
+		now = static_call(pv_timer_now)();
+	} while (!READ_ONCE(pt->stats[PV_TIMER_EVENTS]) &&
+		 now - start < HZ * pv_timer_tick);
+
+	local_irq_save(flags);
+	pv_timer_stop(pt);
+	local_irq_restore(flags);
+	return pt->stats[PV_TIMER_EVENTS];
+}
+
+static void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
+{
+	u64 rem, sec = div64_u64_rem(hz, NSEC_PER_SEC, &rem);
+
+	pv_timer_ticks_per_ns = (sec << 32) + div_u64(rem << 32, NSEC_PER_SEC);
+	pv_timer_tick = div_u64(hz, HZ);
+	sec = min_t(u64, div64_u64(1ULL << 62, hz), KTIME_SEC_MAX);
+	pv_timer_max_ns = sec * NSEC_PER_SEC;
+
+	pv_timer = backend;
+	static_call_update(pv_timer_now, backend->now);
+	static_call_update(pv_timer_arm, backend->arm);
+	static_call_update(pv_timer_disarm, backend->disarm);
+	static_call_update(pv_timer_ack, backend->ack);
+	static_branch_enable(&pv_timer_active);
+}
+
+static void pv_timer_drop(void)
+{
+	static_branch_disable(&pv_timer_active);
+	pv_timer = NULL;
+}
+
+/* Everything but the devices. Undone in reverse if the timer does not fire. */
+static int pv_timer_prepare(const struct pv_timer_backend *backend)
+{
+	int err = 0, state = 0;
+
+	if (backend->irq)
+		err = request_irq(backend->irq(), pv_timer_irq_handler,
+				  IRQF_TIMER, "pv_timer", NULL);
+	if (err)
+		return err;
+
+	if (backend->cpu_prepare)
+		state = cpuhp_setup_state(CPUHP_BP_PREPARE_DYN,
+					  "clockevents/pv/timer:prepare",
+					  backend->cpu_prepare, backend->cpu_dead);
+	if (state >= 0 && pv_timer_fires())
+		return 0;
+
+	if (state > 0)
+		cpuhp_remove_state(state);
+	if (backend->irq)
+		free_irq(backend->irq(), NULL);
+	return state < 0 ? state : -EIO;
+}
+
+/**
+ * pv_timer_start() - Let a backend tick on all CPUs
+ * @backend: has probed
+ * @hz: the frequency of its counter
+ *
+ * Context: process, irqs on, may sleep; no backend is in use.
+ * Return: 0, or the error that keeps the backend from ticking: -EIO if it has
+ * armed a deadline and no interrupt came.
+ */
+int pv_timer_start(const struct pv_timer_backend *backend, u64 hz)
+{
+	struct clocksource *cs = backend->clocksource;
+	int err;
+
+	pv_timer_adopt(backend, hz);
+	err = pv_timer_prepare(backend);
+	if (err) {
+		pv_timer_drop();
+		return err;
+	}
+
+	if (cs && clocksource_register_hz(cs, hz))
+		pr_err("cannot register clocksource %s\n", cs->name);
+	if (backend->cs_id != CSID_GENERIC)
+		pvclock_gtod_register_notifier(&pv_timer_gtod);
+	if (backend->flags & PV_TIMER_GLOBAL)
+		return pv_timer_starting_cpu(0);
+	return cpuhp_setup_state(CPUHP_AP_PV_TIMER_STARTING,
+				 "clockevents/pv/timer:starting",
+				 pv_timer_starting_cpu, pv_timer_dying_cpu);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What pv_backends.c, which chooses a backend, and the core share. */
+#ifndef _KERNEL_TIME_PV_CLOCKEVENTS_H
+#define _KERNEL_TIME_PV_CLOCKEVENTS_H
+
+#include <linux/clockchips.h>
+#include <linux/percpu-defs.h>
+#include <linux/pv_timer.h>
+#include <linux/smp.h>
+#include <linux/static_call.h>
+
+enum pv_timer_stat {
+	PV_TIMER_SET,		/* set_next_ktime() calls */
+	PV_TIMER_ARMED,		/* deadlines handed to the hypervisor */
+	PV_TIMER_ELIDED,	/* set_next_ktime() calls without that */
+	PV_TIMER_STOPPED,	/* oneshot_stopped, noted only */
+	PV_TIMER_EVENTS,	/* interrupts that called the event handler */
+	PV_TIMER_EARLY,		/* before the armed deadline: armed again */
+	PV_TIMER_SOAKED,	/* on time, but the kernel no longer wants it */
+	PV_TIMER_SPURIOUS,	/* with nothing armed */
+	PV_TIMER_LOST,		/* deadlines that passed without interrupt */
+	PV_TIMER_REFUSED,	/* arm() failed */
+	PV_TIMER_NR_STATS,
+};
+
+/**
+ * struct pv_timer_cpu - The timer of one CPU
+ * @ced: the clock event device
+ * @armed: the deadline that the hypervisor holds, in ticks, 0 for none
+ * @armed_for: the expiry that @armed stands for
+ * @want: the expiry that the kernel asked for, KTIME_MAX for none
+ * @suspect: an overdue @armed, taken for lost when it is seen again
+ * @checked: the jiffy in which this CPU looked after its neighbour
+ * @csd: asks the neighbour to look after itself
+ * @stats: see enum pv_timer_stat
+ */
+struct pv_timer_cpu {
+	struct clock_event_device	ced;
+	u64				armed;
+	ktime_t				armed_for;
+	ktime_t				want;
+	u64				suspect;
+	unsigned long			checked;
+	call_single_data_t		csd;
+	unsigned long			stats[PV_TIMER_NR_STATS];
+};
+
+DECLARE_PER_CPU(struct pv_timer_cpu, pv_timer_cpus);
+
+/* The backends that were linked in, see PV_TIMER_BACKEND() */
+extern const struct pv_timer_backend * const __start___pv_timer_backends[];
+extern const struct pv_timer_backend * const __stop___pv_timer_backends[];
+
+/* The backend in use, NULL for none */
+extern const struct pv_timer_backend *pv_timer;
+
+DECLARE_STATIC_CALL(pv_timer_now, *pv_timer->now);
+DECLARE_STATIC_CALL(pv_timer_arm, *pv_timer->arm);
+DECLARE_STATIC_CALL(pv_timer_disarm, *pv_timer->disarm);
+DECLARE_STATIC_CALL(pv_timer_ack, *pv_timer->ack);
+
+int pv_timer_start(const struct pv_timer_backend *backend, u64 hz);
+
+#endif /* _KERNEL_TIME_PV_CLOCKEVENTS_H */
