@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the pv_timer tests read from the kernel.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common.h"
+
+#define PV_TIMER_SYSFS	"/sys/kernel/pv_timer/"
+#define PV_TIMER_STATS	"/sys/kernel/debug/pv_timer/stats"
+
+const char * const pv_stat_names[PV_NR_STATS] = {
+	[PV_SET]	= "set",
+	[PV_ARMED]	= "armed",
+	[PV_ELIDED]	= "elided",
+	[PV_STOPPED]	= "stopped",
+	[PV_EVENTS]	= "events",
+	[PV_EARLY]	= "early",
+	[PV_SOAKED]	= "soaked",
+	[PV_SPURIOUS]	= "spurious",
+	[PV_LOST]	= "lost",
+	[PV_REFUSED]	= "refused",
+};
+
+long long now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	if (clock_gettime(clock, &ts))
+		return -1;
+	return ts.tv_sec * SEC + ts.tv_nsec;
+}
+
+struct timespec ns_to_ts(long long ns)
+{
+	return (struct timespec) {
+		.tv_sec = ns / SEC,
+		.tv_nsec = ns % SEC,
+	};
+}
+
+/* Keep the CPU busy, without a system call where there is a vDSO. */
+void spin(long long ns)
+{
+	long long end = now_ns(CLOCK_MONOTONIC) + ns;
+
+	while (now_ns(CLOCK_MONOTONIC) < end)
+		;
+}
+
+/* Those that this process may run on: the others are somebody else's. */
+int online_cpus(int cpus[MAX_CPUS])
+{
+	cpu_set_t set;
+	int cpu, nr = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 0;
+	for (cpu = 0; cpu < MAX_CPUS; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			cpus[nr++] = cpu;
+	return nr;
+}
+
+bool pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/*
+ * Run @fn in one thread per online CPU, all at the same time. The n-th gets the
+ * n-th of @args, each of @size, that begins with the int that says which CPU.
+ */
+bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size)
+{
+	int cpus[MAX_CPUS], nr = online_cpus(cpus), i, started;
+	pthread_t threads[MAX_CPUS];
+
+	for (started = 0; started < nr; started++) {
+		char *arg = (char *)args + started * size;
+
+		memcpy(arg, &cpus[started], sizeof(int));
+		if (pthread_create(&threads[started], NULL, fn, arg))
+			break;
+	}
+	for (i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	return nr && started == nr;
+}
+
+enum mode boot_mode(void)
+{
+	const char *mode = getenv("PVT_MODE");
+
+	if (mode && !strcmp(mode, "nohz-off"))
+		return MODE_NOHZ_OFF;
+	if (mode && !strcmp(mode, "highres-off"))
+		return MODE_HIGHRES_OFF;
+	return MODE_DEFAULT;
+}
+
+/* The coarse clock has the resolution of the tick, whatever USER_HZ is. */
+long long tick_ns(void)
+{
+	struct timespec ts;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts))
+		return -1;
+	return ts.tv_sec * SEC + ts.tv_nsec;
+}
+
+bool read_line(const char *path, char *buf, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	bool ok = file && fgets(buf, size, file);
+
+	if (file)
+		fclose(file);
+	if (!ok)
+		*buf = 0;
+	buf[strcspn(buf, "\n")] = 0;
+	return ok;
+}
+
+/* The value of the last "name" or "name=value" of the kernel command line. */
+bool cmdline_value(const char *name, char *buf, size_t size)
+{
+	char line[4096], *word, *save = NULL;
+	size_t len = strlen(name);
+	bool found = false;
+
+	read_line("/proc/cmdline", line, sizeof(line));
+	for (word = strtok_r(line, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save)) {
+		if (strncmp(word, name, len) || (word[len] && word[len] != '='))
+			continue;
+		snprintf(buf, size, "%s", word[len] ? word + len + 1 : "");
+		found = true;
+	}
+	return found;
+}
+
+void read_device(int cpu, char *buf, size_t size)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path),
+		 "/sys/devices/system/clockevents/clockevent%d/current_device",
+		 cpu);
+	read_line(path, buf, size);
+}
+
+/* Why pv_timer is not to be expected here; NULL if it is. */
+const char *pv_timer_absent(void)
+{
+	char line[256];
+
+	if (cmdline_value("nopv", line, sizeof(line)))
+		return "the kernel was booted with nopv";
+	if (cmdline_value("pv_timer", line, sizeof(line)) &&
+	    !strcmp(line, "off"))
+		return "the kernel was booted with pv_timer=off";
+	if (!read_line(PV_TIMER_SYSFS "available_backends", line, sizeof(line)))
+		return "the kernel has no pv_timer";
+	if (!*line)
+		return "no backend of pv_timer knows this hypervisor";
+	return NULL;
+}
+
+static void add_stats_row(char *header, char *row, int cpu,
+			  struct pv_stats *stats)
+{
+	char *name, *value, *save_name = NULL, *save_value = NULL;
+	int i;
+
+	name = strtok_r(header, " \t\n", &save_name);
+	value = strtok_r(row, " \t\n", &save_value);
+	if (!value || (cpu >= 0 && atoi(value) != cpu))
+		return;
+	while ((name = strtok_r(NULL, " \t\n", &save_name)) &&
+	       (value = strtok_r(NULL, " \t\n", &save_value)))
+		for (i = 0; i < PV_NR_STATS; i++)
+			if (!strcmp(name, pv_stat_names[i]))
+				stats->v[i] += atoll(value);
+}
+
+/* The counters of @cpu since boot, or of all CPUs together if it is negative. */
+bool read_stats(int cpu, struct pv_stats *stats)
+{
+	char header[512], copy[512], row[512];
+	FILE *file = fopen(PV_TIMER_STATS, "r");
+
+	memset(stats, 0, sizeof(*stats));
+	if (!file)
+		return false;
+	if (!fgets(header, sizeof(header), file))
+		*header = 0;
+	while (fgets(row, sizeof(row), file)) {
+		memcpy(copy, header, sizeof(copy));
+		add_stats_row(copy, row, cpu, stats);
+	}
+	fclose(file);
+	return *header;
+}
+
+/* Which lines of /proc/interrupts are timers that belong to one CPU? */
+static bool is_timer_line(const char *line)
+{
+	static const char * const labels[] = { "LOC:", "HVS:" };
+	static const char device[] = "pv_timer\n";
+	size_t i, len, dev = strlen(device);
+
+	line += strspn(line, " ");
+	for (i = 0; i < sizeof(labels) / sizeof(*labels); i++)
+		if (!strncmp(line, labels[i], strlen(labels[i])))
+			return true;
+	len = strlen(line);
+	return len > dev && !strcmp(line + len - dev, device);
+}
+
+/* The columns of /proc/interrupts are the CPUs that are online. */
+static int interrupts_column(char *header, int cpu)
+{
+	char *word, *save = NULL;
+	int column = 0;
+
+	for (word = strtok_r(header, "\n ", &save); word;
+	     word = strtok_r(NULL, "\n ", &save), column++)
+		if (!strncmp(word, "CPU", 3) && atoi(word + 3) == cpu)
+			return column;
+	return -1;
+}
+
+/* The timer interrupts that @cpu took since boot. */
+long long timer_interrupts(int cpu)
+{
+	FILE *file = fopen("/proc/interrupts", "r");
+	char line[16384];
+	long long sum = -1;
+	int column, i;
+
+	if (!file || !fgets(line, sizeof(line), file))
+		goto out;
+	column = interrupts_column(line, cpu);
+	while (column >= 0 && fgets(line, sizeof(line), file)) {
+		char *at = strchr(line, ':');
+
+		if (!at || !is_timer_line(line))
+			continue;
+		for (i = 0, at++; i < column; i++)
+			strtoll(at, &at, 10);
+		sum = (sum < 0 ? 0 : sum) + strtoll(at, NULL, 10);
+	}
+out:
+	if (file)
+		fclose(file);
+	return sum;
+}
+
+/* How long @cpu has been idle since boot. */
+long long idle_ns(int cpu)
+{
+	long long user, nice, system, idle, found = -1;
+	FILE *file = fopen("/proc/stat", "r");
+	char line[512];
+	int n;
+
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "cpu%d %lld %lld %lld %lld", &n, &user, &nice,
+			   &system, &idle) == 5 && n == cpu)
+			found = idle * (SEC / sysconf(_SC_CLK_TCK));
+	fclose(file);
+	return found;
+}
+
+static void read_clock_under_ptrace(int calls)
+{
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		_exit(1);
+	raise(SIGSTOP);
+	while (calls--)
+		now_ns(CLOCK_MONOTONIC);
+	_exit(0);
+}
+
+/* How many system calls do @calls of clock_gettime() cost? None with a vDSO. */
+long long clock_syscalls(int calls)
+{
+	long long stops = 0;
+	int status;
+	pid_t pid;
+
+	/* The first call may set up what the others use */
+	now_ns(CLOCK_MONOTONIC);
+	pid = fork();
+	if (!pid)
+		read_clock_under_ptrace(calls);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		return -1;
+	while (!ptrace(PTRACE_SYSCALL, pid, NULL, NULL) &&
+	       waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
+		stops++;
+	/* Two stops for each, and one when it enters exit_group() */
+	return stops / 2;
+}

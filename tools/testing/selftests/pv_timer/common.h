@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the pv_timer tests read from the kernel.
+ *
+ * All times are in nanoseconds unless the name says otherwise. Functions that
+ * return a count return -1 if the kernel does not tell it.
+ */
+#ifndef PV_TIMER_COMMON_H
+#define PV_TIMER_COMMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#define USEC		1000LL
+#define MSEC		(1000 * USEC)
+#define SEC		(1000 * MSEC)
+
+/* A sleep that is later than this was not late: its timer was lost */
+#define LOST_AFTER	SEC
+
+#define MAX_CPUS	256
+
+/* The columns of the statistics in debugfs */
+enum pv_stat {
+	PV_SET,
+	PV_ARMED,
+	PV_ELIDED,
+	PV_STOPPED,
+	PV_EVENTS,
+	PV_EARLY,
+	PV_SOAKED,
+	PV_SPURIOUS,
+	PV_LOST,
+	PV_REFUSED,
+	PV_NR_STATS,
+};
+
+extern const char * const pv_stat_names[PV_NR_STATS];
+
+struct pv_stats {
+	long long v[PV_NR_STATS];
+};
+
+/* One of PVT_MODE: how the kernel was booted */
+enum mode {
+	MODE_DEFAULT,
+	MODE_NOHZ_OFF,
+	MODE_HIGHRES_OFF,
+};
+
+long long now_ns(clockid_t clock);
+struct timespec ns_to_ts(long long ns);
+void spin(long long ns);
+
+int online_cpus(int cpus[MAX_CPUS]);
+bool pin(int cpu);
+bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size);
+
+enum mode boot_mode(void);
+long long tick_ns(void);
+bool read_line(const char *path, char *buf, size_t size);
+bool cmdline_value(const char *name, char *buf, size_t size);
+void read_device(int cpu, char *buf, size_t size);
+const char *pv_timer_absent(void);
+bool read_stats(int cpu, struct pv_stats *stats);
+long long timer_interrupts(int cpu);
+long long idle_ns(int cpu);
+long long clock_syscalls(int calls);
+
+#endif /* PV_TIMER_COMMON_H */

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Describes the timer of this guest in lines of "report: key=value ...", for
+ * vm/report.py. It is run with pv_timer and with the device that it replaces,
+ * and judges nothing.
+ *
+ * "phase: NAME begin" and "phase: NAME end" tell whoever watches the console
+ * from outside when to count what the hypervisor saw.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "common.h"
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+#define SAMPLES		1000
+#define LATENCY_TIME	(3 * SEC)
+#define BUCKETS		40
+
+struct phase {
+	const char *name;
+	long long time;
+	void *(*load)(void *arg);
+};
+
+struct load_cpu {
+	int cpu;
+	const struct phase *phase;
+};
+
+/* A value must be one word. */
+static const char *word(char *s)
+{
+	char *c;
+
+	for (c = s; *c; c++)
+		if (*c == ' ' || *c == '\t')
+			*c = '_';
+	return *s ? s : "unknown";
+}
+
+static bool is_uml(void)
+{
+	FILE *file = fopen("/proc/cpuinfo", "r");
+	char line[256];
+	bool uml = false;
+
+	while (file && !uml && fgets(line, sizeof(line), file))
+		uml = strstr(line, "User Mode Linux");
+	if (file)
+		fclose(file);
+	return uml;
+}
+
+static bool cpuid_signature(char *buf)
+{
+#ifdef __x86_64__
+	unsigned int eax, ebx, ecx, edx;
+
+	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & (1U << 31)))
+		return false;
+	__cpuid(0x40000000, eax, ebx, ecx, edx);
+	memcpy(buf, &ebx, 4);
+	memcpy(buf + 4, &ecx, 4);
+	memcpy(buf + 8, &edx, 4);
+	buf[12] = 0;
+	return *buf;
+#else
+	(void)buf;
+	return false;
+#endif
+}
+
+static const char *find_hypervisor(void)
+{
+	static char name[128];
+
+	if (is_uml())
+		return "UML";
+	if (cpuid_signature(name) ||
+	    read_line("/sys/hypervisor/type", name, sizeof(name)) ||
+	    read_line("/sys/class/dmi/id/sys_vendor", name, sizeof(name)))
+		return word(name);
+	return "none";
+}
+
+static void report_facts(void)
+{
+	char clocksource[64], device[64], backend[64], available[256];
+	int cpus[MAX_CPUS], nr = online_cpus(cpus), i, rating = 0;
+	long long syscalls = clock_syscalls(100);
+	struct utsname uts;
+	char *at;
+
+	uname(&uts);
+	read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource",
+		  clocksource, sizeof(clocksource));
+	printf("report: hypervisor=%s release=%s cpus=%d hz=%lld clocksource=%s vdso=%s\n",
+	       find_hypervisor(), uts.release, nr, SEC / tick_ns(),
+	       word(clocksource), syscalls < 0 ? "unknown" :
+	       syscalls < 10 ? "yes" : "no");
+	for (i = 0; i < nr; i++) {
+		read_device(cpus[i], device, sizeof(device));
+		printf("report: cpu=%d device=%s\n", cpus[i], word(device));
+	}
+	if (!read_line("/sys/kernel/pv_timer/current_backend", backend,
+		       sizeof(backend)))
+		snprintf(backend, sizeof(backend), "none");
+	read_line("/sys/kernel/pv_timer/available_backends", available,
+		  sizeof(available));
+	at = strstr(available, backend);
+	if (at)
+		sscanf(at + strlen(backend), "(%d)", &rating);
+	printf("report: backend=%s rating=%d\n", word(backend), rating);
+}
+
+/* Waits until the border is on the wire: whoever counts is to see it in time. */
+static void border(const char *name, const char *which)
+{
+	printf("phase: %s %s\n", name, which);
+	fflush(stdout);
+	tcdrain(STDOUT_FILENO);
+}
+
+static void *sleeping(void *arg)
+{
+	struct load_cpu *load = arg;
+	long long at = now_ns(CLOCK_MONOTONIC), end = at + load->phase->time;
+	struct timespec ts;
+
+	pin(load->cpu);
+	while (at < end) {
+		at = now_ns(CLOCK_MONOTONIC) + MSEC;
+		ts = ns_to_ts(at);
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+	}
+	return NULL;
+}
+
+static void *busy(void *arg)
+{
+	struct load_cpu *load = arg;
+
+	pin(load->cpu);
+	spin(load->phase->time);
+	return NULL;
+}
+
+static void *idle(void *arg)
+{
+	struct load_cpu *load = arg;
+	struct timespec ts = ns_to_ts(load->phase->time);
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	return NULL;
+}
+
+/* -1 if the kernel does not tell */
+static long long all_interrupts(void)
+{
+	int cpus[MAX_CPUS], nr = online_cpus(cpus), i;
+	long long sum = 0, each;
+
+	for (i = 0; i < nr; i++) {
+		each = timer_interrupts(cpus[i]);
+		if (each < 0)
+			return -1;
+		sum += each;
+	}
+	return sum;
+}
+
+/* Returns the timer interrupts per second, -1 if they are not known. */
+static long long run_phase(const struct phase *phase)
+{
+	struct load_cpu loads[MAX_CPUS];
+	long long start, took, interrupts;
+	struct pv_stats before, after;
+	bool pv;
+	int i;
+
+	for (i = 0; i < MAX_CPUS; i++)
+		loads[i].phase = phase;
+	border(phase->name, "begin");
+	pv = read_stats(-1, &before);
+	interrupts = all_interrupts();
+	start = now_ns(CLOCK_MONOTONIC);
+	on_each_cpu(phase->load, loads, sizeof(*loads));
+	took = now_ns(CLOCK_MONOTONIC) - start;
+	if (interrupts >= 0)
+		interrupts = all_interrupts() - interrupts;
+	read_stats(-1, &after);
+	border(phase->name, "end");
+
+	printf("report: phase=%s seconds=%.3f", phase->name,
+	       (double)took / SEC);
+	if (interrupts >= 0)
+		printf(" interrupts=%lld", interrupts);
+	for (i = 0; pv && i < PV_NR_STATS; i++)
+		printf(" %s=%lld", pv_stat_names[i], after.v[i] - before.v[i]);
+	printf("\n");
+	return interrupts < 0 ? -1 : interrupts * SEC / took;
+}
+
+static int compare_ns(const void *a, const void *b)
+{
+	const long long *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Returns how many samples of the wake-up latency were taken. */
+static int sample_latency(long long late[SAMPLES])
+{
+	struct sched_param param = { .sched_priority = 80 };
+	int cpus[MAX_CPUS], nr = online_cpus(cpus), i;
+	long long end, at;
+	struct timespec ts;
+
+	pin(cpus[nr - 1]);
+	if (sched_setscheduler(0, SCHED_FIFO, &param) ||
+	    mlockall(MCL_CURRENT | MCL_FUTURE))
+		printf("report: latency_note=not_realtime\n");
+	end = now_ns(CLOCK_MONOTONIC) + LATENCY_TIME;
+	for (i = 0; i < SAMPLES && now_ns(CLOCK_MONOTONIC) < end; i++) {
+		at = now_ns(CLOCK_MONOTONIC) + MSEC;
+		ts = ns_to_ts(at);
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+		late[i] = now_ns(CLOCK_MONOTONIC) - at;
+	}
+	return i;
+}
+
+static void report_latency(void)
+{
+	long long late[SAMPLES];
+	int buckets[BUCKETS] = {}, nr, i, bucket;
+
+	border("latency", "begin");
+	nr = sample_latency(late);
+	border("latency", "end");
+	if (!nr)
+		return;
+	qsort(late, nr, sizeof(*late), compare_ns);
+	printf("report: latency=ns samples=%d min=%lld p50=%lld p99=%lld max=%lld\n",
+	       nr, late[0], late[nr / 2], late[nr * 99 / 100], late[nr - 1]);
+	for (i = 0; i < nr; i++) {
+		for (bucket = 0; bucket < BUCKETS - 1; bucket++)
+			if (late[i] < 2LL << bucket)
+				break;
+		buckets[bucket]++;
+	}
+	for (i = 0; i < BUCKETS; i++)
+		if (buckets[i])
+			printf("report: bucket=%d count=%d\n", i, buckets[i]);
+}
+
+int main(void)
+{
+	static const struct phase phases[] = {
+		{ "idle", 5 * SEC, idle },
+		{ "sleeping", 3 * SEC, sleeping },
+		{ "busy", 3 * SEC, busy },
+	};
+	long long per_second;
+	int cpus[MAX_CPUS], nr = online_cpus(cpus);
+
+	report_facts();
+	per_second = run_phase(&phases[0]);
+	printf("report: tick_stopped=%s\n", per_second < 0 ? "unknown" :
+	       per_second < nr * (SEC / tick_ns()) / 4 ? "yes" : "no");
+	run_phase(&phases[1]);
+	run_phase(&phases[2]);
+	report_latency();
+	printf("report: end=yes\n");
+	return 0;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The tick runs on a busy CPU and stops on an idle one, unless it was told not
+ * to on the kernel command line.
+ */
+#include "../kselftest_harness.h"
+#include "common.h"
+
+struct tick_cpu {
+	int cpu;
+	long long interrupts;
+	long long idle;
+	struct pv_stats stats;
+};
+
+/* There is more time for the default mode than for the others */
+static long long period_ns(void)
+{
+	return boot_mode() == MODE_DEFAULT ? 2 * SEC : SEC;
+}
+
+static int snapshot(struct tick_cpu *cpus)
+{
+	int nr, i, list[MAX_CPUS];
+
+	nr = online_cpus(list);
+	for (i = 0; i < nr; i++) {
+		cpus[i].cpu = list[i];
+		read_stats(list[i], &cpus[i].stats);
+		cpus[i].idle = idle_ns(list[i]);
+		cpus[i].interrupts = timer_interrupts(list[i]);
+	}
+	return nr;
+}
+
+static void *busy_thread(void *arg)
+{
+	struct tick_cpu *cpu = arg;
+
+	pin(cpu->cpu);
+	spin(period_ns());
+	return NULL;
+}
+
+static long long handled(const struct pv_stats *s)
+{
+	return s->v[PV_EVENTS] + s->v[PV_EARLY] + s->v[PV_SOAKED] +
+	       s->v[PV_SPURIOUS];
+}
+
+FIXTURE(tick)
+{
+	struct tick_cpu before[MAX_CPUS], after[MAX_CPUS];
+	long long took;
+	long long per_tick;
+	int nr;
+};
+
+FIXTURE_VARIANT(tick)
+{
+	bool busy;
+};
+
+FIXTURE_VARIANT_ADD(tick, idle)
+{
+	.busy = false,
+};
+
+/* Comes after the other: the tick that was stopped has to start again. */
+FIXTURE_VARIANT_ADD(tick, busy)
+{
+	.busy = true,
+};
+
+FIXTURE_SETUP(tick)
+{
+	struct timespec period = ns_to_ts(period_ns());
+	struct tick_cpu threads[MAX_CPUS] = {};
+	long long start;
+	bool loaded;
+
+	self->per_tick = tick_ns();
+	ASSERT_GT(self->per_tick, 0);
+	self->nr = snapshot(self->before);
+	start = now_ns(CLOCK_MONOTONIC);
+	if (variant->busy)
+		loaded = on_each_cpu(busy_thread, threads, sizeof(*threads));
+	else
+		loaded = !clock_nanosleep(CLOCK_MONOTONIC, 0, &period, NULL);
+	ASSERT_TRUE(loaded);
+	self->took = now_ns(CLOCK_MONOTONIC) - start;
+	snapshot(self->after);
+}
+
+FIXTURE_TEARDOWN(tick)
+{
+}
+
+/* Half and twice: a CPU of a loaded host ticks late, and hrtimers come on top */
+static void expect_ticks(struct __test_metadata *_metadata, int cpu,
+			 long long seen, long long ticks)
+{
+	EXPECT_GE(seen, ticks / 2)
+		TH_LOG("the tick stopped on CPU %d: %lld interrupts in %lld jiffies",
+		       cpu, seen, ticks);
+	EXPECT_LE(seen, ticks * 2)
+		TH_LOG("interrupt storm on CPU %d: %lld interrupts in %lld jiffies",
+		       cpu, seen, ticks);
+}
+
+TEST_F(tick, interrupts)
+{
+	long long ticks = self->took / self->per_tick;
+	bool tick = variant->busy || boot_mode() == MODE_NOHZ_OFF;
+	int i, judged = 0;
+
+	if (self->before[0].interrupts < 0)
+		SKIP(return, "no known timer line in /proc/interrupts");
+	for (i = 0; i < self->nr; i++) {
+		long long seen, idle;
+
+		seen = self->after[i].interrupts - self->before[i].interrupts;
+		idle = self->after[i].idle - self->before[i].idle;
+		TH_LOG("CPU %d: %lld timer interrupts in %lld jiffies",
+		       self->before[i].cpu, seen, ticks);
+		if (!variant->busy && idle < self->took * 9 / 10)
+			continue;
+		judged++;
+		if (tick) {
+			expect_ticks(_metadata, self->before[i].cpu, seen, ticks);
+			continue;
+		}
+		EXPECT_LT(seen, ticks / 4)
+			TH_LOG("the tick goes on: CPU %d is idle",
+			       self->before[i].cpu);
+	}
+	if (!judged)
+		SKIP(return, "no CPU was idle, something else runs");
+}
+
+/* The counters of the core and those of the interrupt code say the same. */
+TEST_F(tick, statistics)
+{
+	const char *absent = pv_timer_absent();
+	int i;
+
+	if (absent)
+		SKIP(return, "%s", absent);
+	if (self->before[0].interrupts < 0)
+		SKIP(return, "no known timer line in /proc/interrupts");
+	for (i = 0; i < self->nr; i++) {
+		long long seen, counted, slack;
+
+		seen = self->after[i].interrupts - self->before[i].interrupts;
+		counted = handled(&self->after[i].stats) -
+			  handled(&self->before[i].stats);
+		slack = 20 + seen / 20;
+		EXPECT_LE(llabs(seen - counted), slack)
+			TH_LOG("CPU %d took %lld timer interrupts, pv_timer counted %lld",
+			       self->before[i].cpu, seen, counted);
+	}
+}
+
+TEST(resolution)
+{
+	struct timespec ts;
+	long long ns;
+
+	ASSERT_EQ(0, clock_getres(CLOCK_MONOTONIC, &ts));
+	ns = ts.tv_sec * SEC + ts.tv_nsec;
+	if (boot_mode() == MODE_HIGHRES_OFF) {
+		EXPECT_EQ(ns, tick_ns())
+			TH_LOG("high resolution is on in spite of highres=off");
+	} else {
+		EXPECT_EQ(ns, 1)
+			TH_LOG("high resolution is off: the device is no one-shot");
+	}
+}
+
+TEST_HARNESS_MAIN
