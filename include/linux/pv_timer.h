@@ -134,7 +134,7 @@ DECLARE_STATIC_KEY_FALSE(pv_timer_active);
 int pv_timer_register(const struct pv_timer_backend *backend);
 bool pv_timer_setup(void);
 void pv_timer_crash_stop(void);
-void __pv_timer_interrupt(void);
+bool __pv_timer_interrupt(void);
 
 /**
  * pv_timer_interrupt() - The timer of this CPU has raised its interrupt
@@ -143,14 +143,11 @@ void __pv_timer_interrupt(void);
  * acknowledges its interrupt controller and does nothing else.
  *
  * Context: interrupt, irqs off, on the owning CPU.
- * Return: false if no backend is in use, the interrupt is somebody else's then.
+ * Return: false if no backend ticks here, the interrupt is another device's then.
  */
 static inline bool pv_timer_interrupt(void)
 {
-	if (!static_branch_unlikely(&pv_timer_active))
-		return false;
-	__pv_timer_interrupt();
-	return true;
+	return static_branch_unlikely(&pv_timer_active) && __pv_timer_interrupt();
 }
 
 #else

@@ -114,8 +114,8 @@ static void pv_timer_choose(void)
 	if (!*pv_timer_param || off)
 		return;
 	pv_timer_print_known(present, sizeof(present));
-	pr_warn("no backend '%s' here, using %s; present: %s\n", pv_timer_param,
-		pv_timer ? pv_timer->name : "none", present);
+	pr_warn("no backend '%s' ticks here, using %s; present: %s\n",
+		pv_timer_param, pv_timer ? pv_timer->name : "none", present);
 }
 
 static const char *pv_timer_missing(const struct pv_timer_backend *backend)
@@ -134,6 +134,8 @@ static const char *pv_timer_missing(const struct pv_timer_backend *backend)
 		return "one of arm_periodic() and disarm_periodic()";
 	if (backend->irq && !(backend->flags & PV_TIMER_GLOBAL))
 		return "PV_TIMER_GLOBAL with irq()";
+	if (!(~backend->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT)))
+		return "one of PV_TIMER_RELATIVE and PV_TIMER_EXACT";
 	return NULL;
 }
 
@@ -224,6 +226,8 @@ void pv_timer_crash_stop(void)
 {
 	if (!pv_timer)
 		return;
+	if (pv_timer->disarm_periodic)
+		pv_timer->disarm_periodic();
 	static_call(pv_timer_disarm)();
 	if (pv_timer->cpu_stop)
 		pv_timer->cpu_stop();

@@ -23,17 +23,15 @@
 #include <linux/interrupt.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
-#include <linux/percpu.h>
 #include <linux/pv_timer.h>
 #include <linux/pvclock_gtod.h>
 #include <linux/ratelimit.h>
 #include <linux/seqlock.h>
-#include <linux/smp.h>
-#include <linux/static_call.h>
 #include <linux/tick.h>
 #include <linux/timekeeper_internal.h>
 
 #include "pv_clockevents.h"
+#include "tick-internal.h"
 
 /* How far ahead the deadline of the boot test is, in us */
 #define PV_TIMER_TEST_AHEAD	100
@@ -47,6 +45,7 @@ static u64 pv_timer_max_ns __read_mostly;		/* fits 63 bits in ticks */
 static u64 pv_timer_tick __read_mostly;			/* a jiffy in ticks */
 
 DEFINE_STATIC_KEY_FALSE(pv_timer_active);
+EXPORT_SYMBOL_GPL(pv_timer_active);
 DEFINE_STATIC_CALL_NULL(pv_timer_now, *pv_timer->now);
 DEFINE_STATIC_CALL_NULL(pv_timer_arm, *pv_timer->arm);
 DEFINE_STATIC_CALL_NULL(pv_timer_disarm, *pv_timer->disarm);
@@ -93,6 +92,8 @@ static int pv_timer_gtod_notify(struct notifier_block *nb,
 
 	write_seqcount_begin(&c->seq);
 	c->valid = tkr->clock->id == pv_timer->cs_id && tkr->shift < 32;
+	if (!c->valid)
+		c->mult = 0;
 	c->ticks = tkr->cycle_last;
 	c->base = tkr->base + (tkr->xtime_nsec >> tkr->shift);
 	if (c->valid && c->mult != tkr->mult) {
@@ -117,13 +118,10 @@ static u64 pv_timer_coupled_deadline(ktime_t expires)
 
 	do {
 		seq = read_seqcount_begin(&c->seq);
-		deadline = 0;
-		if (c->valid) {
-			deadline = c->ticks;
-			if (expires > c->base)
-				deadline += pv_timer_ns_to_ticks(expires - c->base,
-								 c->ticks_per_ns);
-		}
+		deadline = c->valid ? c->ticks : 0;
+		if (c->valid && expires > c->base)
+			deadline += pv_timer_ns_to_ticks(expires - c->base,
+							 c->ticks_per_ns);
 	} while (read_seqcount_retry(&c->seq, seq));
 
 	return deadline;
@@ -131,8 +129,7 @@ static u64 pv_timer_coupled_deadline(ktime_t expires)
 
 /*
  * The counter is read before the clock: time that is stolen in between makes
- * the interrupt early, which costs another one, and not the event late. 0 is
- * not a deadline, so the first tick of the counter is skipped.
+ * the interrupt early, which costs another one, and not the event late.
  */
 static u64 pv_timer_deadline(ktime_t expires, bool *passed)
 {
@@ -147,15 +144,19 @@ static u64 pv_timer_deadline(ktime_t expires, bool *passed)
 	delta = ktime_sub(expires, ktime_get());
 	*passed = delta <= 0;
 	if (*passed)
-		return max(now, 1ULL);
+		return now;
 	return now + pv_timer_ns_to_ticks(delta, pv_timer_ticks_per_ns);
 }
 
+/*
+ * Nothing is armed, but the deadline stays: no expiry is elided against it, so
+ * the next one tries again, and so does the neighbour once it is overdue.
+ */
 static void pv_timer_refused(struct pv_timer_cpu *pt, int err)
 {
 	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL, 3);
 
-	WRITE_ONCE(pt->armed, 0);
+	pt->armed_for = KTIME_MAX;
 	pt->stats[PV_TIMER_REFUSED]++;
 	if (__ratelimit(&rs))
 		printk_deferred(pr_fmt("%s refused a deadline [%d]\n"),
@@ -168,20 +169,17 @@ static void pv_timer_refused(struct pv_timer_cpu *pt, int err)
  */
 static int pv_timer_arm_exact(struct pv_timer_cpu *pt, u64 deadline)
 {
-	u64 now, ahead = 1;
+	u64 now, ahead;
 	int err;
 
-	do {
+	for (ahead = 2; ; ahead *= 2) {
 		WRITE_ONCE(pt->armed, deadline);
 		err = static_call(pv_timer_arm)(deadline);
 		now = static_call(pv_timer_now)();
-		if (err || (s64)(deadline - now) > 0)
-			break;
-		ahead *= 2;
-		deadline = now + ahead;
-	} while (ahead < pv_timer_tick);
-
-	return err;
+		if (err || (s64)(deadline - now) > 0 || ahead >= pv_timer_tick)
+			return err;
+		deadline = (now + ahead) ?: 1;
+	}
 }
 
 /* Counters that count down or end early get what they can take */
@@ -195,7 +193,7 @@ static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
 		/* Anything from this expiry on waits for the interrupt */
 		pt->armed_for = ktime_sub_ns(pt->want, 1);
 	}
-	deadline = now + left;
+	deadline = (now + left) ?: 1;
 	if (pv_timer->flags & PV_TIMER_EXACT)
 		return pv_timer_arm_exact(pt, deadline);
 	WRITE_ONCE(pt->armed, deadline);
@@ -205,15 +203,21 @@ static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
 
 /*
  * Tell the hypervisor what the kernel wants. An expiry that has passed raises
- * its interrupt, and is reported as well: the periodic tick would run after
- * jiffies forever if it could not skip it.
+ * its interrupt, and is reported as well: the event handler has it served at
+ * once then, without an interrupt, and the periodic tick would run after
+ * jiffies forever if it could not skip it. 0 is not a deadline, so that tick of
+ * the counter is skipped.
  */
 static int pv_timer_program(struct pv_timer_cpu *pt)
 {
 	bool passed;
-	u64 deadline = pv_timer_deadline(pt->want, &passed);
+	u64 deadline = pv_timer_deadline(pt->want, &passed) ?: 1;
 	int err;
 
+	if (passed && pt->in_event) {
+		pt->stats[PV_TIMER_ELIDED]++;
+		return -ETIME;
+	}
 	pt->stats[PV_TIMER_ARMED]++;
 	pt->armed_for = pt->want;
 	if (pv_timer->max_ticks ||
@@ -230,12 +234,11 @@ static int pv_timer_program(struct pv_timer_cpu *pt)
 	return err;
 }
 
-static bool pv_timer_overdue(const struct pv_timer_cpu *pt, u64 now,
-			     unsigned int jiffies_limit)
+static bool pv_timer_overdue(struct pv_timer_cpu *pt, u64 now, s64 ticks)
 {
 	u64 armed = READ_ONCE(pt->armed);
 
-	return armed && (s64)(now - armed) > (s64)(jiffies_limit * pv_timer_tick);
+	return armed && (s64)(now - armed) > ticks;
 }
 
 /*
@@ -249,7 +252,7 @@ static bool pv_timer_can_elide(struct pv_timer_cpu *pt)
 	u64 now = static_call(pv_timer_now)();
 
 	if ((s64)(now - pt->armed) >= 0) {
-		if (pv_timer_overdue(pt, now, HZ))
+		if (pv_timer_overdue(pt, now, HZ * pv_timer_tick))
 			pt->stats[PV_TIMER_LOST]++;
 		return false;
 	}
@@ -287,25 +290,22 @@ static int pv_timer_oneshot_stopped(struct clock_event_device *ced)
 	return 0;
 }
 
-static void pv_timer_stop(struct pv_timer_cpu *pt)
+static int pv_timer_shutdown(struct clock_event_device *ced)
 {
-	if (clockevent_state_periodic(&pt->ced) && pv_timer->disarm_periodic)
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+
+	if (clockevent_state_periodic(ced) && pv_timer->disarm_periodic)
 		pv_timer->disarm_periodic();
 	static_call(pv_timer_disarm)();
 	WRITE_ONCE(pt->armed, 0);
 	pt->want = KTIME_MAX;
-}
-
-static int pv_timer_shutdown(struct clock_event_device *ced)
-{
-	pv_timer_stop(ced_to_pv_timer(ced));
 	return 0;
 }
 
 static int pv_timer_set_oneshot(struct clock_event_device *ced)
 {
 	if (clockevent_state_periodic(ced))
-		pv_timer_stop(ced_to_pv_timer(ced));
+		pv_timer_shutdown(ced);
 	return 0;
 }
 
@@ -314,8 +314,10 @@ static int pv_timer_set_periodic(struct clock_event_device *ced)
 {
 	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
 	u64 now = static_call(pv_timer_now)();
-	int err = pv_timer->arm_periodic(now + pv_timer_tick, pv_timer_tick);
+	int err;
 
+	pv_timer_shutdown(&pt->ced);
+	err = pv_timer->arm_periodic(now + pv_timer_tick, pv_timer_tick);
 	if (err)
 		pv_timer_refused(pt, err);
 	return err;
@@ -339,7 +341,7 @@ static void pv_timer_recheck(void *unused)
 {
 	struct pv_timer_cpu *pt = pv_timer_this_cpu();
 
-	if (!pv_timer_overdue(pt, static_call(pv_timer_now)(), 1))
+	if (!pv_timer_overdue(pt, static_call(pv_timer_now)(), pv_timer_tick))
 		return;
 	if (pt->suspect != pt->armed) {
 		pt->suspect = pt->armed;
@@ -366,20 +368,31 @@ static void pv_timer_check_neighbour(struct pv_timer_cpu *pt, u64 now)
 	cpu = cpumask_next(cpu, cpu_online_mask);
 	if (cpu >= nr_cpu_ids)
 		cpu = cpumask_first(cpu_online_mask);
-	if (pv_timer_overdue(per_cpu_ptr(&pv_timer_cpus, cpu), now, 1))
+	if (pv_timer_overdue(per_cpu_ptr(&pv_timer_cpus, cpu), now, pv_timer_tick))
 		smp_call_function_single_async(cpu, &pt->csd);
 }
 
-/* Sort out what the interrupt of a one-shot deadline means. */
+/* What the handler could not program for it has passed still interrupts. */
+static void pv_timer_event(struct pv_timer_cpu *pt)
+{
+	pt->want = KTIME_MAX;
+	pt->in_event = true;
+	pt->ced.event_handler(&pt->ced);
+	pt->in_event = false;
+	if (!pt->armed && pt->want != KTIME_MAX)
+		pv_timer_program(pt);
+}
+
+/* Sort out what the interrupt means. */
 static void pv_timer_expired(struct pv_timer_cpu *pt, u64 now)
 {
 	enum pv_timer_stat what = PV_TIMER_EVENTS;
 
-	if (!pt->armed)
+	if (!pt->armed && !clockevent_state_periodic(&pt->ced))
 		what = PV_TIMER_SPURIOUS;
-	else if ((s64)(now - pt->armed) < 0)
+	else if (pt->armed && (s64)(now - pt->armed) < 0)
 		what = PV_TIMER_EARLY;
-	else if (pt->want > pt->armed_for)
+	else if (pt->armed && pt->want > pt->armed_for)
 		what = PV_TIMER_SOAKED;
 
 	pt->stats[what]++;
@@ -387,34 +400,34 @@ static void pv_timer_expired(struct pv_timer_cpu *pt, u64 now)
 		return;
 	WRITE_ONCE(pt->armed, 0);
 	if (what == PV_TIMER_EVENTS)
-		pt->ced.event_handler(&pt->ced);
+		pv_timer_event(pt);
 	else if (pt->want != KTIME_MAX)
 		pv_timer_program(pt);
 }
 
-void __pv_timer_interrupt(void)
+bool __pv_timer_interrupt(void)
 {
 	struct pv_timer_cpu *pt = pv_timer_this_cpu();
-	u64 now = static_call(pv_timer_now)();
+	u64 now;
 
+	/* Another device has this vector until the CPU is brought up */
+	if (!pt->ced.name)
+		return false;
+	now = static_call(pv_timer_now)();
 	static_call_cond(pv_timer_ack)();
-	if (clockevent_state_periodic(&pt->ced)) {
-		pt->stats[PV_TIMER_EVENTS]++;
-		pt->ced.event_handler(&pt->ced);
-		return;
-	}
 	pv_timer_expired(pt, now);
 	/* Arming has lowered the line already, save the second call */
-	if (pv_timer->flags & PV_TIMER_LEVEL && !pt->armed)
+	if (pv_timer->flags & PV_TIMER_LEVEL &&
+	    (!pt->armed || pt->armed_for == KTIME_MAX))
 		static_call(pv_timer_disarm)();
 	pv_timer_check_neighbour(pt, now);
+	return true;
 }
 EXPORT_SYMBOL_GPL(__pv_timer_interrupt);
 
 static irqreturn_t pv_timer_irq_handler(int irq, void *unused)
 {
-	__pv_timer_interrupt();
-	return IRQ_HANDLED;
+	return IRQ_RETVAL(__pv_timer_interrupt());
 }
 
 static void pv_timer_init_device(struct pv_timer_cpu *pt,
@@ -451,60 +464,61 @@ static void pv_timer_init_device(struct pv_timer_cpu *pt,
 static int pv_timer_starting_cpu(unsigned int cpu)
 {
 	struct pv_timer_cpu *pt = per_cpu_ptr(&pv_timer_cpus, cpu);
-	unsigned long flags;
 
 	/* The boot CPU comes with irqs on, and registering arms at once */
-	local_irq_save(flags);
+	guard(irqsave)();
 	if (pv_timer->cpu_start)
 		pv_timer->cpu_start();
 	pv_timer_init_device(pt, pv_timer->flags & PV_TIMER_GLOBAL ?
 			     cpu_possible_mask : cpumask_of(cpu));
 	clockevents_register_device(&pt->ced);
-	local_irq_restore(flags);
 	return 0;
 }
 
 /* The tick has been handed over and the hrtimers have left before this runs. */
 static int pv_timer_dying_cpu(unsigned int cpu)
 {
-	pv_timer_stop(per_cpu_ptr(&pv_timer_cpus, cpu));
+	pv_timer_shutdown(&per_cpu(pv_timer_cpus, cpu).ced);
 	if (pv_timer->cpu_stop)
 		pv_timer->cpu_stop();
 	return 0;
 }
 
-static void pv_timer_test_handler(struct clock_event_device *ced)
+static void pv_timer_start_test(struct pv_timer_cpu *pt)
 {
+	guard(irqsave)();
+	pv_timer_init_device(pt, cpu_possible_mask);
+	pt->ced.event_handler = clockevents_handle_noop;
+	pt->stats[PV_TIMER_EVENTS] = 0;
+	if (pv_timer->cpu_start)
+		pv_timer->cpu_start();
+	pt->want = ktime_add_us(ktime_get(), PV_TIMER_TEST_AHEAD);
+	pv_timer_program(pt);
+}
+
+static void pv_timer_end_test(struct pv_timer_cpu *pt)
+{
+	guard(irqsave)();
+	pv_timer_shutdown(&pt->ced);
+	if (pv_timer->cpu_stop)
+		pv_timer->cpu_stop();
 }
 
 /* A hypervisor may lie: rely on a timer only after it has fired once. */
 static bool pv_timer_fires(void)
 {
+	u64 end = static_call(pv_timer_now)() + HZ * pv_timer_tick;
+	unsigned int us = 10 * USEC_PER_SEC;
 	struct pv_timer_cpu *pt;
-	unsigned long flags;
-	u64 start, now;
 
-	local_irq_save(flags);
+	guard(migrate)();
 	pt = pv_timer_this_cpu();
-	pv_timer_init_device(pt, cpu_possible_mask);
-	pt->ced.event_handler = pv_timer_test_handler;
-	pt->stats[PV_TIMER_EVENTS] = 0;
-	if (pv_timer->cpu_start)
-		pv_timer->cpu_start();
-	start = static_call(pv_timer_now)();
-	pt->want = ktime_add_us(ktime_get(), PV_TIMER_TEST_AHEAD);
-	pv_timer_program(pt);
-	local_irq_restore(flags);
-
-	do {
+	pv_timer_start_test(pt);
+	do
 		udelay(1);
-		now = static_call(pv_timer_now)();
-	} while (!READ_ONCE(pt->stats[PV_TIMER_EVENTS]) &&
-		 now - start < HZ * pv_timer_tick);
-
-	local_irq_save(flags);
-	pv_timer_stop(pt);
-	local_irq_restore(flags);
+	while (!READ_ONCE(pt->stats[PV_TIMER_EVENTS]) && --us &&
+	       (s64)(end - static_call(pv_timer_now)()) > 0);
+	pv_timer_end_test(pt);
 	return pt->stats[PV_TIMER_EVENTS];
 }
 
@@ -512,7 +526,8 @@ static void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
 {
 	u64 rem, sec = div64_u64_rem(hz, NSEC_PER_SEC, &rem);
 
-	pv_timer_ticks_per_ns = (sec << 32) + div_u64(rem << 32, NSEC_PER_SEC);
+	pv_timer_ticks_per_ns = (sec << 32) +
+				DIV_U64_ROUND_UP(rem << 32, NSEC_PER_SEC);
 	pv_timer_tick = div_u64(hz, HZ);
 	sec = min_t(u64, div64_u64(1ULL << 62, hz), KTIME_SEC_MAX);
 	pv_timer_max_ns = sec * NSEC_PER_SEC;
@@ -525,14 +540,16 @@ static void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
 	static_branch_enable(&pv_timer_active);
 }
 
-static void pv_timer_drop(void)
+static int pv_timer_register_devices(void)
 {
-	static_branch_disable(&pv_timer_active);
-	pv_timer = NULL;
+	if (pv_timer->flags & PV_TIMER_GLOBAL)
+		return pv_timer_starting_cpu(0);
+	return cpuhp_setup_state(CPUHP_AP_PV_TIMER_STARTING,
+				 "clockevents/pv/timer:starting",
+				 pv_timer_starting_cpu, pv_timer_dying_cpu);
 }
 
-/* Everything but the devices. Undone in reverse if the timer does not fire. */
-static int pv_timer_prepare(const struct pv_timer_backend *backend)
+static int pv_timer_bring_up(const struct pv_timer_backend *backend)
 {
 	int err = 0, state = 0;
 
@@ -546,14 +563,17 @@ static int pv_timer_prepare(const struct pv_timer_backend *backend)
 		state = cpuhp_setup_state(CPUHP_BP_PREPARE_DYN,
 					  "clockevents/pv/timer:prepare",
 					  backend->cpu_prepare, backend->cpu_dead);
-	if (state >= 0 && pv_timer_fires())
+	err = state;
+	if (err >= 0)
+		err = pv_timer_fires() ? pv_timer_register_devices() : -EIO;
+	if (err >= 0)
 		return 0;
 
 	if (state > 0)
 		cpuhp_remove_state(state);
 	if (backend->irq)
 		free_irq(backend->irq(), NULL);
-	return state < 0 ? state : -EIO;
+	return err;
 }
 
 /**
@@ -571,9 +591,10 @@ int pv_timer_start(const struct pv_timer_backend *backend, u64 hz)
 	int err;
 
 	pv_timer_adopt(backend, hz);
-	err = pv_timer_prepare(backend);
+	err = pv_timer_bring_up(backend);
 	if (err) {
-		pv_timer_drop();
+		static_branch_disable(&pv_timer_active);
+		pv_timer = NULL;
 		return err;
 	}
 
@@ -581,9 +602,5 @@ int pv_timer_start(const struct pv_timer_backend *backend, u64 hz)
 		pr_err("cannot register clocksource %s\n", cs->name);
 	if (backend->cs_id != CSID_GENERIC)
 		pvclock_gtod_register_notifier(&pv_timer_gtod);
-	if (backend->flags & PV_TIMER_GLOBAL)
-		return pv_timer_starting_cpu(0);
-	return cpuhp_setup_state(CPUHP_AP_PV_TIMER_STARTING,
-				 "clockevents/pv/timer:starting",
-				 pv_timer_starting_cpu, pv_timer_dying_cpu);
+	return 0;
 }

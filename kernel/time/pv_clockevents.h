@@ -29,6 +29,7 @@ enum pv_timer_stat {
  * @armed: the deadline that the hypervisor holds, in ticks, 0 for none
  * @armed_for: the expiry that @armed stands for
  * @want: the expiry that the kernel asked for, KTIME_MAX for none
+ * @in_event: the event handler runs, and sees to what has passed by itself
  * @suspect: an overdue @armed, taken for lost when it is seen again
  * @checked: the jiffy in which this CPU looked after its neighbour
  * @csd: asks the neighbour to look after itself
@@ -39,6 +40,7 @@ struct pv_timer_cpu {
 	u64				armed;
 	ktime_t				armed_for;
 	ktime_t				want;
+	bool				in_event;
 	u64				suspect;
 	unsigned long			checked;
 	call_single_data_t		csd;
