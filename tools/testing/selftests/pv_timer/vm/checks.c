@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the tests left behind: the kernel log, the taint flags, and above all
+ * which device made the guest tick. Without that a broken backend passes every
+ * test, because the kernel falls back to the next device by rating.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "init.h"
+
+#define CLOCKEVENTS	"/sys/devices/system/clockevents"
+#define STATS		"/sys/kernel/debug/pv_timer/stats"
+
+/*
+ * How many there may be beside a thousand events. Early ones are common where
+ * the hypervisor rounds a deadline down, so only a multitude is a defect.
+ */
+#define EARLY_PERMILLE	50
+#define LOST_PERMILLE	2
+
+static const char * const bad_messages[] = {
+	"BUG:", "WARNING: CPU", "WARNING: possible", "WARNING: suspicious",
+	"WARNING: inconsistent", "WARNING: bad", "Call Trace:", "Oops",
+	"soft lockup", "hard LOCKUP", "detected stall", "starved for",
+	"INFO: task", "Unable to handle", "general protection fault",
+	"does not tick",
+};
+
+static const char *bad_message(const char *line)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad_messages); i++) {
+		if (strstr(line, bad_messages[i]))
+			return line;
+	}
+	return NULL;
+}
+
+/* A record of /dev/kmsg is "level,sequence,time,flags;text\n key=value..." */
+static bool check_record(struct verdict *v, char *record)
+{
+	char *text = strchr(record, ';');
+
+	if (!text)
+		return true;
+	text++;
+	text[strcspn(text, "\n")] = '\0';
+	if (!bad_message(text))
+		return true;
+	fail(v, "kernel log: %s", text);
+	return false;
+}
+
+static void check_log(struct verdict *v)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char record[8192];
+	ssize_t n;
+
+	if (fd < 0)
+		die("/dev/kmsg");
+	for (;;) {
+		n = read(fd, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE) {
+			fail(v, "kernel log overwritten before it was read");
+			continue;
+		}
+		if (n <= 0)
+			break;
+		record[n] = '\0';
+		if (!check_record(v, record))
+			break;
+	}
+	close(fd);
+}
+
+static void check_taint(struct verdict *v)
+{
+	char buf[32];
+
+	if (read_file("/proc/sys/kernel/tainted", buf, sizeof(buf)) <= 0)
+		die("/proc/sys/kernel/tainted");
+	v->taint = atol(buf);
+	if (v->taint)
+		fail(v, "kernel tainted: %ld", v->taint);
+}
+
+static void check_cpus(struct verdict *v)
+{
+	int expected = atoi(option("cpus", "1"));
+
+	v->cpus = get_nprocs();
+	if (v->cpus != expected)
+		fail(v, "%d CPUs online, not %d", v->cpus, expected);
+}
+
+/* Return: false if there is no such device in the system */
+static bool read_device(int cpu, char *name, size_t size)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/clockevent%d/current_device",
+		 CLOCKEVENTS, cpu);
+	return read_file(path, name, size) > 0;
+}
+
+static void check_devices(struct verdict *v)
+{
+	const char *expected = option("device", "pv_timer");
+	char name[32];
+	int cpu;
+
+	for (cpu = 0; cpu < v->cpus; cpu++) {
+		if (!read_device(cpu, name, sizeof(name)))
+			snprintf(name, sizeof(name), "none");
+		if (strcmp(name, expected))
+			fail(v, "CPU%d ticks by %s, not %s", cpu, name,
+			     expected);
+		if (cpu && strcmp(v->clockevent, name))
+			snprintf(name, sizeof(name), "mixed");
+		snprintf(v->clockevent, sizeof(v->clockevent), "%s", name);
+	}
+}
+
+static void check_backend(struct verdict *v)
+{
+	const char *expected = option("backend", "none");
+
+	if (read_file("/sys/kernel/pv_timer/current_backend", v->backend,
+		      sizeof(v->backend)) <= 0)
+		snprintf(v->backend, sizeof(v->backend), "none");
+	if (strcmp(v->backend, expected))
+		fail(v, "backend is %s, not %s", v->backend, expected);
+}
+
+/* One row of the table: add up the columns with these names */
+static void add_row(struct verdict *v, char *header, char *row)
+{
+	char *hsave, *rsave, *name, *value;
+
+	value = strtok_r(row, " ", &rsave);
+	for (name = strtok_r(header, " ", &hsave); name && value;
+	     name = strtok_r(NULL, " ", &hsave),
+	     value = strtok_r(NULL, " ", &rsave)) {
+		if (!strcmp(name, "events"))
+			v->events += strtoull(value, NULL, 0);
+		else if (!strcmp(name, "early"))
+			v->early += strtoull(value, NULL, 0);
+		else if (!strcmp(name, "lost"))
+			v->lost += strtoull(value, NULL, 0);
+	}
+}
+
+static void read_stats(struct verdict *v)
+{
+	char buf[4096], header[512], *line, *save;
+
+	if (read_file(STATS, buf, sizeof(buf)) <= 0)
+		return;
+	line = strtok_r(buf, "\n", &save);
+	snprintf(header, sizeof(header), "%s", line);
+	while ((line = strtok_r(NULL, "\n", &save))) {
+		char copy[sizeof(header)];
+
+		memcpy(copy, header, sizeof(header));
+		add_row(v, copy, line);
+	}
+}
+
+/*
+ * The core survives both, but a hypervisor that does so all the time is
+ * broken. The odd one is not: hypervisors do lose timers.
+ */
+static void check_stats(struct verdict *v)
+{
+	read_stats(v);
+	if (v->early * 1000 > v->events * EARLY_PERMILLE)
+		fail(v, "%llu early interrupts beside %llu events", v->early,
+		     v->events);
+	if (v->lost * 1000 > v->events * LOST_PERMILLE)
+		fail(v, "%llu lost interrupts beside %llu events", v->lost,
+		     v->events);
+}
+
+static unsigned long long interrupts(void)
+{
+	char buf[16384], *intr;
+
+	read_file("/proc/stat", buf, sizeof(buf));
+	intr = strstr(buf, "\nintr ");
+	return intr ? strtoull(intr + 6, NULL, 10) : 0;
+}
+
+static unsigned long long jiffies(void)
+{
+	char buf[32768], *line;
+
+	read_file("/proc/timer_list", buf, sizeof(buf));
+	line = strstr(buf, "\njiffies: ");
+	return line ? strtoull(line + 10, NULL, 10) : 0;
+}
+
+/* An idle second: is there an interrupt for every jiffy of every CPU? */
+static void check_nohz(struct verdict *v)
+{
+	bool expected = strcmp(option("mode", "default"), "nohz-off");
+	unsigned long long irqs, ticks;
+
+	ticks = jiffies();
+	irqs = interrupts();
+	sleep(1);
+	irqs = interrupts() - irqs;
+	ticks = jiffies() - ticks;
+	if (!ticks)
+		fail(v, "no jiffies in /proc/timer_list");
+	v->nohz = irqs < ticks * v->cpus / 2;
+	if (v->nohz != expected)
+		fail(v, "%llu interrupts in %llu idle jiffies of %d CPUs", irqs,
+		     ticks, v->cpus);
+}
+
+/*
+ * The list of registered devices is not readable, but a device that is not on
+ * it cannot be unbound: that gives -ENODEV. Any other answer, and success,
+ * means that there was one. This unbinds it, so do it last.
+ */
+static bool registered(const char *name)
+{
+	return write_file(CLOCKEVENTS "/clockevent0/unbind_device", name) !=
+	       -ENODEV;
+}
+
+static void check_legacy(struct verdict *v)
+{
+	static const char * const legacy[] = {
+		"lapic", "lapic-deadline", "posix-timer",
+	};
+	const char *expected = option("legacy", "absent");
+	const char *found = "none";
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(legacy); i++) {
+		if (!strcmp(legacy[i], v->clockevent) || registered(legacy[i]))
+			found = legacy[i];
+	}
+	v->legacy = strcmp(found, "none");
+	if (strcmp(v->legacy ? "present" : "absent", expected))
+		fail(v, "legacy device %s, should be %s", found, expected);
+}
+
+/**
+ * run_checks() - Look at everything that the tests do not see
+ * @v: gets what is found, and the reasons if it is not as expected
+ */
+void run_checks(struct verdict *v)
+{
+	check_cpus(v);
+	check_devices(v);
+	check_backend(v);
+	check_stats(v);
+	check_nohz(v);
+	check_legacy(v);
+	check_taint(v);
+	check_log(v);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * PID 1 of every guest of the harness.
+ *
+ * Everything that the host is to know goes through the verdict channel, one
+ * line each: "pvt: <word> <values>". The console is for humans.
+ */
+#ifndef PV_TIMER_VM_INIT_H
+#define PV_TIMER_VM_INIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdnoreturn.h>
+
+#include "kselftest.h"
+
+#define KSELFTEST_DIR	"/kselftest"
+#define SILENCE_SEC	60
+
+/**
+ * struct verdict - What the host prints after "vm: <target>:"
+ * @plan: tests announced, by the programs themselves where they do
+ * @ok: tests passed
+ * @skip: tests skipped
+ * @taint: /proc/sys/kernel/tainted
+ * @cpus: CPUs online at the end
+ * @clockevent: the clock event device in use; "mixed" if it is not the same
+ *	on every CPU
+ * @backend: the backend of pv_timer, "none" without pv_timer
+ * @nohz: the tick stops while a CPU is idle
+ * @legacy: a timer that pv_timer replaces is registered
+ * @events: timer interrupts that pv_timer handed to the kernel
+ * @early: interrupts before their deadline
+ * @lost: deadlines that passed without an interrupt
+ * @reason: what is wrong, all of it; empty if nothing is
+ */
+struct verdict {
+	int plan, ok, skip;
+	long taint;
+	int cpus;
+	char clockevent[32];
+	char backend[32];
+	bool nohz;
+	bool legacy;
+	unsigned long long events, early, lost;
+	char reason[400];
+};
+
+typedef void (*line_fn)(char *line, void *arg);
+
+/* init.c */
+const char *option(const char *name, const char *fallback);
+void __printf(1, 2) tell(const char *fmt, ...);
+void __printf(2, 3) fail(struct verdict *v, const char *fmt, ...);
+noreturn void die(const char *what);
+int read_file(const char *path, char *buf, size_t size);
+int write_file(const char *path, const char *text);
+double monotonic(void);
+bool read_lines(int fd, int timeout_sec, line_fn fn, void *arg);
+
+/* suite.c: the test programs */
+void run_suite(struct verdict *v);
+void run_report(struct verdict *v);
+
+/* checks.c: the state of the guest after them */
+void run_checks(struct verdict *v);
+
+/* host.c: the guest is itself the host of others */
+void run_guests(const char *root);
+
+#endif /* PV_TIMER_VM_INIT_H */

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Configure and build a kernel from fragments, and nothing else: allnoconfig is
+# the rest. A symbol that did not become what a fragment says is an error.
+# Usage: kernel.sh TREE ARCH OUT TARGET FRAGMENT...
+
+set -e
+tree=$1 arch=$2 out=$3 target=$4
+shift 4
+
+kmake()
+{
+	make -s -C "$tree" O="$out" ARCH="$arch" CC='ccache gcc' \
+		HOSTCC='ccache gcc' "$@" </dev/null
+}
+
+# Print the value that a symbol has in the final configuration.
+value()
+{
+	sed -n "s/^$1=//p" "$out/.config" | grep . || echo n
+}
+
+check_fragment()
+{
+	sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$/\1=n/p; /^CONFIG_/p' "$1" |
+	while IFS='=' read -r symbol wanted; do
+		is=$(value "$symbol")
+		[ "$is" != "$wanted" ] || continue
+		echo "$1: $symbol=$wanted became $is: a dependency is missing, or there is no such symbol" >&2
+		echo bad
+	done
+}
+
+mkdir -p "$out"
+cat "$@" >"$out/fragments.config"
+KCONFIG_ALLCONFIG="$out/fragments.config" kmake allnoconfig
+for fragment; do
+	[ -z "$(check_fragment "$fragment")" ] || exit 1
+done
+kmake -j"$(nproc)" "$target"

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Print what is in the guests' initramfs, for gen_init_cpio: init, busybox for
+# the kselftest runner, the tests. No file needs to be owned or made by root.
+# Usage: root.sh OUT
+
+out=$1
+busybox=$(command -v busybox)
+
+directories()
+{
+	for dir in bin dev mnt proc sys tmp kselftest; do
+		echo "dir /$dir 755 0 0"
+	done
+	(cd "$out" && find kselftest -mindepth 1 -type d) | sort |
+		sed 's|.*|dir /& 755 0 0|'
+}
+
+commands()
+{
+	echo "file /bin/busybox $busybox 755 0 0"
+	for name in $("$busybox" --list); do
+		[ "$name" = busybox ] || echo "slink /bin/$name busybox 777 0 0"
+	done
+}
+
+files()
+{
+	echo "file /init $out/init 755 0 0"
+	(cd "$out" && find kselftest -type f -perm -u+x) | sort |
+		sed "s|.*|file /& $out/& 755 0 0|"
+	(cd "$out" && find kselftest -type f ! -perm -u+x) | sort |
+		sed "s|.*|file /& $out/& 644 0 0|"
+}
+
+directories
+echo "nod /dev/console 600 0 0 c 5 1"
+commands
+files

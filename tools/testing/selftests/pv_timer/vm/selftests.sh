@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build the selftests and install them with the kernel's own runner.
+# Usage: selftests.sh TREE OUT
+
+set -e
+tree=$1 out=$2
+
+rm -rf "$out/kselftest"
+mkdir -p "$out/selftests"
+make -s -C "$tree/tools/testing/selftests" TARGETS=pv_timer \
+	O="$out/selftests" INSTALL_PATH="$out/kselftest" install </dev/null

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Run the test programs with the kernel's own kselftest runner and read the
+ * KTAP that it prints: each program is a test of the runner, and what the
+ * program itself reports is nested in there behind "# ".
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "init.h"
+
+/*
+ * @v: where the counts go
+ * @console: lines held back while a program runs: a serial line that is
+ *	emulated disturbs what is being measured
+ * @programs: announced by the runner
+ * @done: programs finished
+ * @program: the one that runs
+ * @nested: results that it has reported
+ * @failed: results that are "not ok"
+ * @failed_before: those of earlier programs
+ * @first: the first of them
+ * @last: the last line seen
+ */
+struct suite {
+	struct verdict *v;
+	FILE *console;
+	int programs, done, nested, failed, failed_before;
+	char program[64];
+	char first[128];
+	char last[128];
+};
+
+static void count_failure(struct suite *s, const char *what)
+{
+	if (!s->failed++)
+		snprintf(s->first, sizeof(s->first), "%s: %s", s->program, what);
+}
+
+static bool count_result(struct suite *s, const char *line)
+{
+	if (!strncmp(line, "not ok ", 7)) {
+		count_failure(s, line + 7);
+		return true;
+	}
+	if (strncmp(line, "ok ", 3))
+		return false;
+	if (strcasestr(line, "# skip"))
+		s->v->skip++;
+	else
+		s->v->ok++;
+	return true;
+}
+
+static void nested_line(struct suite *s, const char *line)
+{
+	int plan;
+
+	if (sscanf(line, "selftests: %*s %63s", s->program) == 1)
+		return;
+	if (count_result(s, line))
+		s->nested++;
+	else if (sscanf(line, "1..%d", &plan) == 1)
+		s->v->plan += plan;
+	else if (!strncmp(line, "Bail out!", 9))
+		count_failure(s, line);
+}
+
+/*
+ * A program that reports no results of its own is one test. One that did, and
+ * still ended badly, failed in a way that its own results do not show.
+ */
+static void program_done(struct suite *s, const char *line)
+{
+	s->done++;
+	if (!s->nested) {
+		s->v->plan++;
+		count_result(s, line);
+	} else if (*line == 'n' && s->failed == s->failed_before) {
+		count_failure(s, line + strlen("not ok "));
+	}
+	s->nested = 0;
+	s->failed_before = s->failed;
+}
+
+static void suite_line(char *line, void *arg)
+{
+	struct suite *s = arg;
+	int programs;
+
+	fprintf(s->console, "%s\n", line);
+	snprintf(s->last, sizeof(s->last), "%s", line);
+	if (!strncmp(line, "# ", 2)) {
+		nested_line(s, line + 2);
+		return;
+	}
+	if (!strncmp(line, "ok ", 3) || !strncmp(line, "not ok ", 7)) {
+		program_done(s, line);
+		fflush(s->console);
+	} else if (sscanf(line, "1..%d", &programs) == 1) {
+		s->programs = programs;
+	}
+}
+
+static pid_t start(const char * const argv[], int *fd)
+{
+	int p[2];
+	pid_t pid;
+
+	if (pipe(p))
+		die("pipe");
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		setpgid(0, 0);
+		dup2(p[1], STDOUT_FILENO);
+		dup2(p[1], STDERR_FILENO);
+		close(p[0]);
+		close(p[1]);
+		execv(argv[0], (char * const *)argv);
+		perror(argv[0]);
+		_exit(127);
+	}
+	close(p[1]);
+	*fd = p[0];
+	return pid;
+}
+
+/* Return: the wait status, or -1 after a silence that ended it */
+static int run(const char * const argv[], line_fn fn, void *arg)
+{
+	bool ended;
+	int fd, status;
+	pid_t pid = start(argv, &fd);
+
+	ended = read_lines(fd, SILENCE_SEC, fn, arg);
+	if (!ended)
+		kill(-pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	close(fd);
+	return ended ? status : -1;
+}
+
+static void judge_suite(struct suite *s)
+{
+	struct verdict *v = s->v;
+
+	if (s->failed)
+		fail(v, "%d not ok, first: %s", s->failed, s->first);
+	if (s->done != s->programs || !s->programs)
+		fail(v, "%d of %d programs finished", s->done, s->programs);
+	if (v->ok + v->skip + s->failed < v->plan)
+		fail(v, "%d of %d tests reported",
+		     v->ok + v->skip + s->failed, v->plan);
+	if (!s->failed && v->ok + v->skip > v->plan)
+		fail(v, "%d tests reported, %d planned", v->ok + v->skip,
+		     v->plan);
+	if (!v->ok)
+		fail(v, "no test passed");
+}
+
+/**
+ * run_suite() - Run all that "make install" put into the kselftest directory
+ * @v: gets the counts, and the reasons if not all is well
+ */
+void run_suite(struct verdict *v)
+{
+	static const char * const argv[] = {
+		"/bin/sh", KSELFTEST_DIR "/run_kselftest.sh", NULL
+	};
+	static char buffer[1 << 16];
+	struct suite s = { .v = v, .console = fopen("/dev/console", "w") };
+
+	if (!s.console)
+		die("/dev/console");
+	setvbuf(s.console, buffer, _IOFBF, sizeof(buffer));
+	if (run(argv, suite_line, &s) < 0)
+		fail(v, "tests silent for %d s after: %s", SILENCE_SEC, s.last);
+	fclose(s.console);
+	judge_suite(&s);
+}
+
+static void report_line(char *line, void *arg)
+{
+	struct verdict *v = arg;
+
+	printf("%s\n", line);
+	if (!strncmp(line, "phase: ", 7)) {
+		tell("phase %s", line + 7);
+	} else if (!strncmp(line, "report: ", 8)) {
+		tell("report %s", line + 8);
+		v->ok++;
+		v->plan++;
+	}
+}
+
+/**
+ * run_report() - Run the program that describes and measures the guest
+ * @v: gets the number of lines reported as plan and ok
+ */
+void run_report(struct verdict *v)
+{
+	static const char * const argv[] = {
+		KSELFTEST_DIR "/pv_timer/pv_timer_report", NULL
+	};
+	int status = run(argv, report_line, v);
+
+	if (status)
+		fail(v, "pv_timer_report ended with status %#x", status);
+	if (!v->ok)
+		fail(v, "nothing reported");
+}
