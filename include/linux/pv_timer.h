@@ -62,8 +62,7 @@ enum pv_timer_flags {
  *	its timer is not there, which is not an error. Context: boot or module
  *	load, may sleep.
  * @now: Return: the counter that the comparator is compared with. It is the
- *	same on every CPU but for the hypervisor's own skew. Context: any CPU,
- *	irqs off.
+ *	same on every CPU but for the hypervisor's own skew. Context: any.
  * @arm: Raise one interrupt when the counter reaches the absolute @deadline,
  *	in ticks, never 0; at once if it has passed. Replaces what was
  *	armed. Return: 0, or a negative error code if the hypervisor refused,

@@ -1082,7 +1082,7 @@ static void exact_timer_may_refuse(struct kunit *test)
 	use(PV_TIMER_EXACT);
 	fake.refuses = -EIO;
 	fake.read_takes = 5;
-	KUNIT_EXPECT_EQ(test, program(in_ns(100)), -EIO);
+	KUNIT_EXPECT_EQ(test, program(in_ns(1)), -EIO);
 	EXPECT_CALLS(test, "arm");
 	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 1);
 }
