@@ -33,9 +33,6 @@
 #include "pv_clockevents.h"
 #include "tick-internal.h"
 
-/* How far ahead the deadline of the boot test is, in us */
-#define PV_TIMER_TEST_AHEAD	100
-
 DEFINE_PER_CPU(struct pv_timer_cpu, pv_timer_cpus);
 
 /* The backend in use, and what follows from it once and for all */
@@ -43,6 +40,7 @@ const struct pv_timer_backend *pv_timer __read_mostly;
 static u64 pv_timer_ticks_per_ns __read_mostly;		/* 32.32 fixed point */
 static u64 pv_timer_max_ns __read_mostly;		/* fits 63 bits in ticks */
 static u64 pv_timer_tick __read_mostly;			/* a jiffy in ticks */
+static u64 pv_timer_max_ticks __read_mostly;		/* 0 for no limit */
 
 DEFINE_STATIC_KEY_FALSE(pv_timer_active);
 EXPORT_SYMBOL_GPL(pv_timer_active);
@@ -51,23 +49,7 @@ DEFINE_STATIC_CALL_NULL(pv_timer_arm, *pv_timer->arm);
 DEFINE_STATIC_CALL_NULL(pv_timer_disarm, *pv_timer->disarm);
 DEFINE_STATIC_CALL_NULL(pv_timer_ack, *pv_timer->ack);
 
-/**
- * struct pv_timer_coupling - The timekeeper's numbers, in ticks of the counter
- * @seq: taken by timekeeping_update() for writing, with irqs off
- * @valid: the timekeeper's clocksource reads the comparator's counter
- * @ticks: the counter at the last update
- * @base: CLOCK_MONOTONIC at that time
- * @ticks_per_ns: 32.32 fixed point, as steered by NTP
- * @mult: the timekeeper's multiplier that @ticks_per_ns was made from
- */
-static struct pv_timer_coupling {
-	seqcount_t	seq;
-	bool		valid;
-	u64		ticks;
-	ktime_t		base;
-	u64		ticks_per_ns;
-	u32		mult;
-} pv_timer_coupling = {
+static struct pv_timer_coupling pv_timer_coupling = {
 	.seq = SEQCNT_ZERO(pv_timer_coupling.seq),
 };
 
@@ -105,9 +87,7 @@ static int pv_timer_gtod_notify(struct notifier_block *nb,
 	return NOTIFY_OK;
 }
 
-static struct notifier_block pv_timer_gtod = {
-	.notifier_call = pv_timer_gtod_notify,
-};
+static struct notifier_block pv_timer_gtod = { .notifier_call = pv_timer_gtod_notify };
 
 /* The deadline for @expires without reading a clock, 0 if that is not possible */
 static u64 pv_timer_coupled_deadline(ktime_t expires)
@@ -159,8 +139,7 @@ static void pv_timer_refused(struct pv_timer_cpu *pt, int err)
 	pt->armed_for = KTIME_MAX;
 	pt->stats[PV_TIMER_REFUSED]++;
 	if (__ratelimit(&rs))
-		printk_deferred(pr_fmt("%s refused a deadline [%d]\n"),
-				pv_timer->name, err);
+		printk_deferred(pr_fmt("%s refused a deadline [%d]\n"), pv_timer->name, err);
 }
 
 /*
@@ -186,10 +165,10 @@ static int pv_timer_arm_exact(struct pv_timer_cpu *pt, u64 deadline)
 static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
 {
 	u64 now = static_call(pv_timer_now)();
-	u64 left = max_t(s64, deadline - now, 1);
+	u64 left = max_t(s64, deadline - now, !!(pv_timer->flags & PV_TIMER_RELATIVE));
 
-	if (pv_timer->max_ticks && left > pv_timer->max_ticks) {
-		left = pv_timer->max_ticks;
+	if (pv_timer_max_ticks && left > pv_timer_max_ticks) {
+		left = pv_timer_max_ticks;
 		/* Anything from this expiry on waits for the interrupt */
 		pt->armed_for = ktime_sub_ns(pt->want, 1);
 	}
@@ -197,8 +176,7 @@ static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
 	if (pv_timer->flags & PV_TIMER_EXACT)
 		return pv_timer_arm_exact(pt, deadline);
 	WRITE_ONCE(pt->armed, deadline);
-	return static_call(pv_timer_arm)(pv_timer->flags & PV_TIMER_RELATIVE ?
-					 left : deadline);
+	return static_call(pv_timer_arm)(pv_timer->flags & PV_TIMER_RELATIVE ? left : deadline);
 }
 
 /*
@@ -220,7 +198,7 @@ static int pv_timer_program(struct pv_timer_cpu *pt)
 	}
 	pt->stats[PV_TIMER_ARMED]++;
 	pt->armed_for = pt->want;
-	if (pv_timer->max_ticks ||
+	if (pv_timer_max_ticks ||
 	    pv_timer->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT)) {
 		err = pv_timer_arm_limited(pt, deadline);
 	} else {
@@ -232,6 +210,21 @@ static int pv_timer_program(struct pv_timer_cpu *pt)
 	else if (passed)
 		err = -ETIME;
 	return err;
+}
+
+/*
+ * From the first loss on, each CPU wakes up every second to look after its
+ * neighbour: if all sleep, there is nobody else to notice the next loss.
+ */
+static void pv_timer_lost(struct pv_timer_cpu *pt)
+{
+	pt->stats[PV_TIMER_LOST]++;
+	pv_timer_max_ticks = min_not_zero(pv_timer_max_ticks, HZ * pv_timer_tick);
+}
+
+static bool pv_timer_is_wanted(const struct pv_timer_cpu *pt)
+{
+	return pt->want != KTIME_MAX || pv_timer_max_ticks != pv_timer->max_ticks;
 }
 
 static bool pv_timer_overdue(struct pv_timer_cpu *pt, u64 now, s64 ticks)
@@ -253,7 +246,7 @@ static bool pv_timer_can_elide(struct pv_timer_cpu *pt)
 
 	if ((s64)(now - pt->armed) >= 0) {
 		if (pv_timer_overdue(pt, now, HZ * pv_timer_tick))
-			pt->stats[PV_TIMER_LOST]++;
+			pv_timer_lost(pt);
 		return false;
 	}
 	if (pt->want == pt->armed_for)
@@ -287,6 +280,8 @@ static int pv_timer_oneshot_stopped(struct clock_event_device *ced)
 
 	pt->stats[PV_TIMER_STOPPED]++;
 	pt->want = KTIME_MAX;
+	if (!pt->armed && pv_timer_is_wanted(pt))
+		pv_timer_program(pt);
 	return 0;
 }
 
@@ -347,23 +342,24 @@ static void pv_timer_recheck(void *unused)
 		pt->suspect = pt->armed;
 		return;
 	}
-	pt->stats[PV_TIMER_LOST]++;
+	pv_timer_lost(pt);
 	WRITE_ONCE(pt->armed, 0);
-	if (pt->want != KTIME_MAX)
+	if (pv_timer_is_wanted(pt))
 		pv_timer_program(pt);
 }
 
 /*
  * A CPU cannot notice that it has lost its only interrupt, another one can.
- * Each looks after the next one, once in a jiffy.
+ * Each looks after the next one, once in a jiffy by its own counter: jiffies
+ * stand still when it is the timekeeper that has lost its tick.
  */
 static void pv_timer_check_neighbour(struct pv_timer_cpu *pt, u64 now)
 {
 	unsigned int cpu = smp_processor_id();
 
-	if (pv_timer->flags & PV_TIMER_GLOBAL || !time_after(jiffies, pt->checked))
+	if (pv_timer->flags & PV_TIMER_GLOBAL || now - pt->checked < pv_timer_tick)
 		return;
-	pt->checked = jiffies;
+	pt->checked = now;
 
 	cpu = cpumask_next(cpu, cpu_online_mask);
 	if (cpu >= nr_cpu_ids)
@@ -379,8 +375,10 @@ static void pv_timer_event(struct pv_timer_cpu *pt)
 	pt->in_event = true;
 	pt->ced.event_handler(&pt->ced);
 	pt->in_event = false;
-	if (!pt->armed && pt->want != KTIME_MAX)
+	if (!pt->armed && pt->want != KTIME_MAX) {
+		pt->stats[PV_TIMER_ELIDED]--;
 		pv_timer_program(pt);
+	}
 }
 
 /* Sort out what the interrupt means. */
@@ -401,7 +399,7 @@ static void pv_timer_expired(struct pv_timer_cpu *pt, u64 now)
 	WRITE_ONCE(pt->armed, 0);
 	if (what == PV_TIMER_EVENTS)
 		pv_timer_event(pt);
-	else if (pt->want != KTIME_MAX)
+	else if (pv_timer_is_wanted(pt))
 		pv_timer_program(pt);
 }
 
@@ -435,14 +433,11 @@ static void pv_timer_init_device(struct pv_timer_cpu *pt,
 {
 	pt->ced = (struct clock_event_device) {
 		.name				= "pv_timer",
-		.features			= CLOCK_EVT_FEAT_ONESHOT |
-						  CLOCK_EVT_FEAT_KTIME,
+		.features			= CLOCK_EVT_FEAT_ONESHOT | CLOCK_EVT_FEAT_KTIME,
 		.rating				= pv_timer->rating,
 		.irq				= -1,
 		.cpumask			= cpumask,
 		.mult				= 1,
-		.min_delta_ns			= 1,
-		.max_delta_ns			= pv_timer_max_ns,
 		.set_next_ktime			= pv_timer_set_next_ktime,
 		.set_state_oneshot		= pv_timer_set_oneshot,
 		.set_state_oneshot_stopped	= pv_timer_oneshot_stopped,
@@ -456,7 +451,6 @@ static void pv_timer_init_device(struct pv_timer_cpu *pt,
 	if (!(pv_timer->flags & PV_TIMER_GLOBAL))
 		pt->ced.features |= CLOCK_EVT_FEAT_PERCPU;
 	INIT_CSD(&pt->csd, pv_timer_recheck, NULL);
-	pt->checked = jiffies;
 	WRITE_ONCE(pt->armed, 0);
 	pt->want = KTIME_MAX;
 }
@@ -492,7 +486,7 @@ static void pv_timer_start_test(struct pv_timer_cpu *pt)
 	pt->stats[PV_TIMER_EVENTS] = 0;
 	if (pv_timer->cpu_start)
 		pv_timer->cpu_start();
-	pt->want = ktime_add_us(ktime_get(), PV_TIMER_TEST_AHEAD);
+	pt->want = ktime_add_us(ktime_get(), 100);
 	pv_timer_program(pt);
 }
 
@@ -529,6 +523,7 @@ static void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
 	pv_timer_ticks_per_ns = (sec << 32) +
 				DIV_U64_ROUND_UP(rem << 32, NSEC_PER_SEC);
 	pv_timer_tick = div_u64(hz, HZ);
+	pv_timer_max_ticks = backend->max_ticks;
 	sec = min_t(u64, div64_u64(1ULL << 62, hz), KTIME_SEC_MAX);
 	pv_timer_max_ns = sec * NSEC_PER_SEC;
 

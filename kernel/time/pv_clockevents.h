@@ -6,6 +6,7 @@
 #include <linux/clockchips.h>
 #include <linux/percpu-defs.h>
 #include <linux/pv_timer.h>
+#include <linux/seqlock.h>
 #include <linux/smp.h>
 #include <linux/static_call.h>
 
@@ -31,7 +32,7 @@ enum pv_timer_stat {
  * @want: the expiry that the kernel asked for, KTIME_MAX for none
  * @in_event: the event handler runs, and sees to what has passed by itself
  * @suspect: an overdue @armed, taken for lost when it is seen again
- * @checked: the jiffy in which this CPU looked after its neighbour
+ * @checked: when this CPU looked after its neighbour, in ticks
  * @csd: asks the neighbour to look after itself
  * @stats: see enum pv_timer_stat
  */
@@ -42,9 +43,27 @@ struct pv_timer_cpu {
 	ktime_t				want;
 	bool				in_event;
 	u64				suspect;
-	unsigned long			checked;
+	u64				checked;
 	call_single_data_t		csd;
 	unsigned long			stats[PV_TIMER_NR_STATS];
+};
+
+/**
+ * struct pv_timer_coupling - The timekeeper's numbers, in ticks of the counter
+ * @seq: taken by timekeeping_update() for writing, with irqs off
+ * @valid: the timekeeper's clocksource reads the comparator's counter
+ * @ticks: the counter at the last update
+ * @base: CLOCK_MONOTONIC at that time
+ * @ticks_per_ns: 32.32 fixed point, as steered by NTP
+ * @mult: the timekeeper's multiplier that @ticks_per_ns was made from
+ */
+struct pv_timer_coupling {
+	seqcount_t	seq;
+	bool		valid;
+	u64		ticks;
+	ktime_t		base;
+	u64		ticks_per_ns;
+	u32		mult;
 };
 
 DECLARE_PER_CPU(struct pv_timer_cpu, pv_timer_cpus);
