@@ -27,7 +27,8 @@ check_fragment()
 	while IFS='=' read -r symbol wanted; do
 		is=$(value "$symbol")
 		[ "$is" != "$wanted" ] || continue
-		echo "$1: $symbol=$wanted became $is: a dependency is missing, or there is no such symbol" >&2
+		echo "$1: $symbol=$wanted became $is:" \
+			"a dependency is missing, or there is no such symbol" >&2
 		echo bad
 	done
 }
