@@ -11,6 +11,7 @@
 
 #include <linux/bits.h>
 #include <linux/clocksource_ids.h>
+#include <linux/irqreturn.h>
 #include <linux/jump_label.h>
 #include <linux/types.h>
 
@@ -19,12 +20,15 @@ struct clocksource;
 /**
  * enum pv_timer_rating - How backends compare with each other
  * @PV_TIMER_RATING_EMULATED: an emulated hardware timer, each access exits
+ * @PV_TIMER_RATING_HARDWARE: a hardware timer with a deadline, or an interface
+ *	that the hypervisor keeps for old guests
  * @PV_TIMER_RATING_NATIVE: the interface that the hypervisor made for its guests
  *
- * Both are above the ratings of the PIT, the HPET and the local APIC.
+ * All are above the ratings of the PIT, the HPET and the local APIC.
  */
 enum pv_timer_rating {
 	PV_TIMER_RATING_EMULATED	= 200,
+	PV_TIMER_RATING_HARDWARE	= 300,
 	PV_TIMER_RATING_NATIVE		= 400,
 };
 
@@ -62,7 +66,8 @@ enum pv_timer_flags {
  *	its timer is not there, which is not an error. Context: boot or module
  *	load, may sleep.
  * @now: Return: the counter that the comparator is compared with. It is the
- *	same on every CPU but for the hypervisor's own skew. Context: any.
+ *	same on every CPU but for the hypervisor's own skew. Context: preemption
+ *	off.
  * @arm: Raise one interrupt when the counter reaches the absolute @deadline,
  *	in ticks, never 0; at once if it has passed. Replaces what was
  *	armed. Return: 0, or a negative error code if the hypervisor refused,
@@ -79,8 +84,11 @@ enum pv_timer_flags {
  * @cpu_stop: Undo cpu_start(), after disarm(). Must work in a crashed
  *	kernel. Context: as arm().
  * @ack: Acknowledge, first thing in the interrupt. Context: interrupt.
- * @irq: Return: the line that the core is to request, with PV_TIMER_GLOBAL. A
- *	backend without it calls pv_timer_interrupt() from its own vector.
+ * @irq: Return: the line that the core is to request, one that is enabled on
+ *	each CPU unless PV_TIMER_GLOBAL is set; a negative error code if there is
+ *	none. A backend without it calls pv_timer_interrupt() from its own
+ *	vector, or requests its lines with pv_timer_irq_handler(). Context: as
+ *	probe().
  * @arm_periodic: Raise an interrupt at the absolute @first and then every
  *	@period ticks, by a timer that does so by itself. Return and context: as
  *	arm().
@@ -134,6 +142,7 @@ int pv_timer_register(const struct pv_timer_backend *backend);
 bool pv_timer_setup(void);
 void pv_timer_crash_stop(void);
 bool __pv_timer_interrupt(void);
+irqreturn_t pv_timer_irq_handler(int irq, void *unused);
 
 /**
  * pv_timer_interrupt() - The timer of this CPU has raised its interrupt

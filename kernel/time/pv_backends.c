@@ -9,9 +9,12 @@
 #define pr_fmt(fmt) "pv_timer: " fmt
 
 #include <linux/cleanup.h>
+#include <linux/clocksource.h>
+#include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/debugfs.h>
 #include <linux/init.h>
+#include <linux/interrupt.h>
 #include <linux/kexec.h>
 #include <linux/kobject.h>
 #include <linux/mutex.h>
@@ -78,6 +81,91 @@ static bool pv_timer_eligible(const struct pv_timer_known *known, bool named)
 	       strcmp(known->backend->name, pv_timer_param);
 }
 
+static int pv_timer_request_irq(const struct pv_timer_backend *backend, int irq)
+{
+	int err;
+
+	if (irq < 0)
+		return irq;
+	if (backend->flags & PV_TIMER_GLOBAL)
+		return request_irq(irq, pv_timer_irq_handler, IRQF_TIMER,
+				   "pv_timer", NULL);
+	err = __request_percpu_irq(irq, pv_timer_irq_handler, IRQF_TIMER,
+				   "pv_timer", &pv_timer_cpus);
+	if (!err)
+		pv_timer_percpu_irq = irq;
+	return err;
+}
+
+static void pv_timer_free_irq(int irq)
+{
+	if (pv_timer_percpu_irq)
+		free_percpu_irq(irq, &pv_timer_cpus);
+	else
+		free_irq(irq, NULL);
+	pv_timer_percpu_irq = 0;
+}
+
+static int pv_timer_register_devices(void)
+{
+	if (pv_timer->flags & PV_TIMER_GLOBAL)
+		return pv_timer_starting_cpu(0);
+	return cpuhp_setup_state(CPUHP_AP_PV_TIMER_STARTING,
+				 "clockevents/pv/timer:starting",
+				 pv_timer_starting_cpu, pv_timer_dying_cpu);
+}
+
+static int pv_timer_bring_up(const struct pv_timer_backend *backend)
+{
+	int irq = backend->irq ? backend->irq() : 0;
+	int err = 0, state = 0;
+
+	if (backend->irq)
+		err = pv_timer_request_irq(backend, irq);
+	if (err)
+		return err;
+
+	if (backend->cpu_prepare)
+		state = cpuhp_setup_state(CPUHP_BP_PREPARE_DYN,
+					  "clockevents/pv/timer:prepare",
+					  backend->cpu_prepare, backend->cpu_dead);
+	err = state;
+	if (err >= 0)
+		err = pv_timer_fires() ? pv_timer_register_devices() : -EIO;
+	if (err >= 0)
+		return 0;
+
+	if (state > 0)
+		cpuhp_remove_state(state);
+	if (backend->irq)
+		pv_timer_free_irq(irq);
+	return err;
+}
+
+/*
+ * Let a backend tick on all CPUs. Return: 0, or the error that keeps it from
+ * doing so: -EIO if it has armed a deadline and no interrupt came.
+ */
+static int pv_timer_start(const struct pv_timer_backend *backend, u64 hz)
+{
+	struct clocksource *cs = backend->clocksource;
+	int err;
+
+	pv_timer_adopt(backend, hz);
+	err = pv_timer_bring_up(backend);
+	if (err) {
+		static_branch_disable(&pv_timer_active);
+		pv_timer = NULL;
+		return err;
+	}
+
+	if (cs && clocksource_register_hz(cs, hz))
+		pr_err("cannot register clocksource %s\n", cs->name);
+	if (backend->cs_id != CSID_GENERIC)
+		pv_timer_couple();
+	return 0;
+}
+
 static bool pv_timer_try(const struct pv_timer_known *known)
 {
 	int err = pv_timer_start(known->backend, known->hz);
@@ -132,8 +220,6 @@ static const char *pv_timer_missing(const struct pv_timer_backend *backend)
 		return "disarm()";
 	if (!backend->arm_periodic != !backend->disarm_periodic)
 		return "one of arm_periodic() and disarm_periodic()";
-	if (backend->irq && !(backend->flags & PV_TIMER_GLOBAL))
-		return "PV_TIMER_GLOBAL with irq()";
 	if (!(~backend->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT)))
 		return "one of PV_TIMER_RELATIVE and PV_TIMER_EXACT";
 	return NULL;

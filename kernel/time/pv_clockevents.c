@@ -18,9 +18,9 @@
 
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>
-#include <linux/cpuhotplug.h>
 #include <linux/delay.h>
 #include <linux/interrupt.h>
+#include <linux/irq.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/pv_timer.h>
@@ -41,6 +41,9 @@ static u64 pv_timer_ticks_per_ns __read_mostly;		/* 32.32 fixed point */
 static u64 pv_timer_max_ns __read_mostly;		/* fits 63 bits in ticks */
 static u64 pv_timer_tick __read_mostly;			/* a jiffy in ticks */
 static u64 pv_timer_max_ticks __read_mostly;		/* 0 for no limit */
+
+/* The line that is enabled on each CPU, 0 if the backend has none or a global one */
+unsigned int pv_timer_percpu_irq __read_mostly;
 
 DEFINE_STATIC_KEY_FALSE(pv_timer_active);
 EXPORT_SYMBOL_GPL(pv_timer_active);
@@ -128,18 +131,27 @@ static u64 pv_timer_deadline(ktime_t expires, bool *passed)
 	return now + pv_timer_ns_to_ticks(delta, pv_timer_ticks_per_ns);
 }
 
+static DEFINE_RATELIMIT_STATE(pv_timer_failures, DEFAULT_RATELIMIT_INTERVAL, 3);
+
+/* The hypervisor breaks its promise. What is armed next may undo it, so go on. */
+static void pv_timer_failed(struct pv_timer_cpu *pt, enum pv_timer_stat how, int err)
+{
+	pt->stats[how]++;
+	if (__ratelimit(&pv_timer_failures))
+		printk_deferred("%spv_timer: %s %s a deadline on CPU%u [%d]\n",
+				KERN_ERR, pv_timer->name,
+				how == PV_TIMER_LOST ? "lost" : "refused",
+				smp_processor_id(), err);
+}
+
 /*
  * Nothing is armed, but the deadline stays: no expiry is elided against it, so
  * the next one tries again, and so does the neighbour once it is overdue.
  */
 static void pv_timer_refused(struct pv_timer_cpu *pt, int err)
 {
-	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL, 3);
-
 	pt->armed_for = KTIME_MAX;
-	pt->stats[PV_TIMER_REFUSED]++;
-	if (__ratelimit(&rs))
-		printk_deferred(pr_fmt("%s refused a deadline [%d]\n"), pv_timer->name, err);
+	pv_timer_failed(pt, PV_TIMER_REFUSED, err);
 }
 
 /*
@@ -218,7 +230,7 @@ static int pv_timer_program(struct pv_timer_cpu *pt)
  */
 static void pv_timer_lost(struct pv_timer_cpu *pt)
 {
-	pt->stats[PV_TIMER_LOST]++;
+	pv_timer_failed(pt, PV_TIMER_LOST, -ETIME);
 	pv_timer_max_ticks = min_not_zero(pv_timer_max_ticks, HZ * pv_timer_tick);
 }
 
@@ -423,10 +435,19 @@ bool __pv_timer_interrupt(void)
 }
 EXPORT_SYMBOL_GPL(__pv_timer_interrupt);
 
-static irqreturn_t pv_timer_irq_handler(int irq, void *unused)
+/**
+ * pv_timer_irq_handler() - pv_timer_interrupt() for a line that a backend requests
+ * @irq: not used
+ * @unused: not used
+ *
+ * Context: interrupt, irqs off, on the owning CPU.
+ * Return: IRQ_NONE if no backend ticks here.
+ */
+irqreturn_t pv_timer_irq_handler(int irq, void *unused)
 {
-	return IRQ_RETVAL(__pv_timer_interrupt());
+	return IRQ_RETVAL(pv_timer_interrupt());
 }
+EXPORT_SYMBOL_GPL(pv_timer_irq_handler);
 
 static void pv_timer_init_device(struct pv_timer_cpu *pt,
 				 const struct cpumask *cpumask)
@@ -455,26 +476,54 @@ static void pv_timer_init_device(struct pv_timer_cpu *pt,
 	pt->want = KTIME_MAX;
 }
 
-static int pv_timer_starting_cpu(unsigned int cpu)
+/* The mode and the line of this CPU's timer; the boot CPU comes with irqs on. */
+static void pv_timer_cpu_start(void)
+{
+	if (pv_timer_percpu_irq)
+		enable_percpu_irq(pv_timer_percpu_irq, IRQ_TYPE_NONE);
+	if (pv_timer->cpu_start)
+		pv_timer->cpu_start();
+}
+
+static void pv_timer_cpu_stop(struct pv_timer_cpu *pt)
+{
+	pv_timer_shutdown(&pt->ced);
+	if (pv_timer->cpu_stop)
+		pv_timer->cpu_stop();
+	if (pv_timer_percpu_irq)
+		disable_percpu_irq(pv_timer_percpu_irq);
+}
+
+/**
+ * pv_timer_starting_cpu() - Register the device of a CPU, which arms it at once
+ * @cpu: this one
+ *
+ * Context: CPU hotplug, on @cpu.
+ * Return: 0.
+ */
+int pv_timer_starting_cpu(unsigned int cpu)
 {
 	struct pv_timer_cpu *pt = per_cpu_ptr(&pv_timer_cpus, cpu);
 
-	/* The boot CPU comes with irqs on, and registering arms at once */
 	guard(irqsave)();
-	if (pv_timer->cpu_start)
-		pv_timer->cpu_start();
+	pv_timer_cpu_start();
 	pv_timer_init_device(pt, pv_timer->flags & PV_TIMER_GLOBAL ?
 			     cpu_possible_mask : cpumask_of(cpu));
 	clockevents_register_device(&pt->ced);
 	return 0;
 }
 
-/* The tick has been handed over and the hrtimers have left before this runs. */
-static int pv_timer_dying_cpu(unsigned int cpu)
+/**
+ * pv_timer_dying_cpu() - Stop the timer of a CPU
+ * @cpu: this one
+ *
+ * Context: CPU hotplug, on @cpu, irqs off. The tick has been handed over and
+ * the hrtimers have left before.
+ * Return: 0.
+ */
+int pv_timer_dying_cpu(unsigned int cpu)
 {
-	pv_timer_shutdown(&per_cpu(pv_timer_cpus, cpu).ced);
-	if (pv_timer->cpu_stop)
-		pv_timer->cpu_stop();
+	pv_timer_cpu_stop(&per_cpu(pv_timer_cpus, cpu));
 	return 0;
 }
 
@@ -484,39 +533,46 @@ static void pv_timer_start_test(struct pv_timer_cpu *pt)
 	pv_timer_init_device(pt, cpu_possible_mask);
 	pt->ced.event_handler = clockevents_handle_noop;
 	pt->stats[PV_TIMER_EVENTS] = 0;
-	if (pv_timer->cpu_start)
-		pv_timer->cpu_start();
+	pv_timer_cpu_start();
 	pt->want = ktime_add_us(ktime_get(), 100);
 	pv_timer_program(pt);
 }
 
-static void pv_timer_end_test(struct pv_timer_cpu *pt)
+/**
+ * pv_timer_fires() - Rely on a timer only after it has fired once
+ *
+ * A hypervisor may lie.
+ *
+ * Context: process, irqs on, preemption off for a second at most.
+ * Return: true if the backend in use raises its interrupt on this CPU.
+ */
+bool pv_timer_fires(void)
 {
-	guard(irqsave)();
-	pv_timer_shutdown(&pt->ced);
-	if (pv_timer->cpu_stop)
-		pv_timer->cpu_stop();
-}
-
-/* A hypervisor may lie: rely on a timer only after it has fired once. */
-static bool pv_timer_fires(void)
-{
-	u64 end = static_call(pv_timer_now)() + HZ * pv_timer_tick;
 	unsigned int us = 10 * USEC_PER_SEC;
 	struct pv_timer_cpu *pt;
+	u64 end;
 
-	guard(migrate)();
+	guard(preempt)();
 	pt = pv_timer_this_cpu();
+	end = static_call(pv_timer_now)() + HZ * pv_timer_tick;
 	pv_timer_start_test(pt);
 	do
 		udelay(1);
 	while (!READ_ONCE(pt->stats[PV_TIMER_EVENTS]) && --us &&
 	       (s64)(end - static_call(pv_timer_now)()) > 0);
-	pv_timer_end_test(pt);
+	guard(irqsave)();
+	pv_timer_cpu_stop(pt);
 	return pt->stats[PV_TIMER_EVENTS];
 }
 
-static void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
+/**
+ * pv_timer_adopt() - Make a backend the one in use
+ * @backend: has probed
+ * @hz: the frequency of its counter
+ *
+ * Context: process, may sleep.
+ */
+void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
 {
 	u64 rem, sec = div64_u64_rem(hz, NSEC_PER_SEC, &rem);
 
@@ -535,67 +591,12 @@ static void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
 	static_branch_enable(&pv_timer_active);
 }
 
-static int pv_timer_register_devices(void)
-{
-	if (pv_timer->flags & PV_TIMER_GLOBAL)
-		return pv_timer_starting_cpu(0);
-	return cpuhp_setup_state(CPUHP_AP_PV_TIMER_STARTING,
-				 "clockevents/pv/timer:starting",
-				 pv_timer_starting_cpu, pv_timer_dying_cpu);
-}
-
-static int pv_timer_bring_up(const struct pv_timer_backend *backend)
-{
-	int err = 0, state = 0;
-
-	if (backend->irq)
-		err = request_irq(backend->irq(), pv_timer_irq_handler,
-				  IRQF_TIMER, "pv_timer", NULL);
-	if (err)
-		return err;
-
-	if (backend->cpu_prepare)
-		state = cpuhp_setup_state(CPUHP_BP_PREPARE_DYN,
-					  "clockevents/pv/timer:prepare",
-					  backend->cpu_prepare, backend->cpu_dead);
-	err = state;
-	if (err >= 0)
-		err = pv_timer_fires() ? pv_timer_register_devices() : -EIO;
-	if (err >= 0)
-		return 0;
-
-	if (state > 0)
-		cpuhp_remove_state(state);
-	if (backend->irq)
-		free_irq(backend->irq(), NULL);
-	return err;
-}
-
 /**
- * pv_timer_start() - Let a backend tick on all CPUs
- * @backend: has probed
- * @hz: the frequency of its counter
+ * pv_timer_couple() - Convert with the timekeeper's numbers from now on
  *
- * Context: process, irqs on, may sleep; no backend is in use.
- * Return: 0, or the error that keeps the backend from ticking: -EIO if it has
- * armed a deadline and no interrupt came.
+ * Context: process. The clocksource in use may have any cs_id.
  */
-int pv_timer_start(const struct pv_timer_backend *backend, u64 hz)
+void pv_timer_couple(void)
 {
-	struct clocksource *cs = backend->clocksource;
-	int err;
-
-	pv_timer_adopt(backend, hz);
-	err = pv_timer_bring_up(backend);
-	if (err) {
-		static_branch_disable(&pv_timer_active);
-		pv_timer = NULL;
-		return err;
-	}
-
-	if (cs && clocksource_register_hz(cs, hz))
-		pr_err("cannot register clocksource %s\n", cs->name);
-	if (backend->cs_id != CSID_GENERIC)
-		pvclock_gtod_register_notifier(&pv_timer_gtod);
-	return 0;
+	pvclock_gtod_register_notifier(&pv_timer_gtod);
 }

@@ -80,6 +80,12 @@ DECLARE_STATIC_CALL(pv_timer_arm, *pv_timer->arm);
 DECLARE_STATIC_CALL(pv_timer_disarm, *pv_timer->disarm);
 DECLARE_STATIC_CALL(pv_timer_ack, *pv_timer->ack);
 
-int pv_timer_start(const struct pv_timer_backend *backend, u64 hz);
+extern unsigned int pv_timer_percpu_irq;
+
+void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz);
+bool pv_timer_fires(void);
+int pv_timer_starting_cpu(unsigned int cpu);
+int pv_timer_dying_cpu(unsigned int cpu);
+void pv_timer_couple(void);
 
 #endif /* _KERNEL_TIME_PV_CLOCKEVENTS_H */

@@ -208,6 +208,11 @@ static int fake_irq(void)
 	return 7;
 }
 
+static int fake_no_irq(void)
+{
+	return -ENXIO;
+}
+
 static const struct pv_timer_backend fake_template = {
 	.name		= "fake",
 	.rating		= 100,
@@ -277,6 +282,32 @@ static void fake_free_irq(unsigned int irq, void *dev)
 	called("free_irq");
 }
 
+static int fake_request_percpu_irq(unsigned int irq, irq_handler_t handler,
+				   unsigned long flags, const char *name,
+				   void __percpu *dev)
+{
+	called("request_percpu_irq");
+	fake.irq = irq;
+	fake.irq_handler = handler;
+	return fake.fails;
+}
+
+static void fake_free_percpu_irq(unsigned int irq, void __percpu *dev)
+{
+	called("free_percpu_irq");
+}
+
+static void fake_enable_percpu_irq(unsigned int irq, unsigned int type)
+{
+	called_irqs_off("enable");
+	fake.irq = irq;
+}
+
+static void fake_disable_percpu_irq(unsigned int irq)
+{
+	called_irqs_off("disable");
+}
+
 static int fake_setup_state(enum cpuhp_state state, const char *name,
 			    int (*startup)(unsigned int cpu),
 			    int (*teardown)(unsigned int cpu))
@@ -298,12 +329,13 @@ static void fake_remove_state(enum cpuhp_state state)
 
 static __printf(1, 2) int fake_printk(const char *fmt, ...)
 {
+	char message[sizeof(fake.message)];
 	va_list args;
 
 	va_start(args, fmt);
-	vscnprintf(fake.message, sizeof(fake.message), printk_skip_level(fmt),
-		   args);
+	vscnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
+	strscpy(fake.message, printk_skip_level(message));
 	return ++fake.messages;
 }
 
@@ -323,10 +355,14 @@ static __printf(1, 2) int fake_printk(const char *fmt, ...)
 #define clocksource_register_hz		fake_register_clocksource
 #define cpuhp_remove_state		fake_remove_state
 #define cpuhp_setup_state		fake_setup_state
+#define disable_percpu_irq		fake_disable_percpu_irq
+#define enable_percpu_irq		fake_enable_percpu_irq
 #define free_irq			fake_free_irq
+#define free_percpu_irq			fake_free_percpu_irq
 #define ktime_get			fake_ktime_get
 #define pvclock_gtod_register_notifier	fake_register_notifier
 #define request_irq			fake_request_irq
+#define __request_percpu_irq		fake_request_percpu_irq
 #define tick_nohz_tick_stopped()	fake.tick_stopped
 
 #include "pv_clockevents.c"
@@ -847,6 +883,8 @@ static void refused_deadline_is_reported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, program(in_ns(1000)), -EIO);
 	KUNIT_EXPECT_EQ(test, program(in_ns(-1000)), -EIO);
 	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 2);
+	KUNIT_EXPECT_STREQ(test, fake.message,
+			   "pv_timer: fake refused a deadline on CPU0 [-5]\n");
 }
 
 static void refused_deadline_does_not_serve_a_later_one(struct kunit *test)
@@ -910,6 +948,8 @@ static void overdue_deadline_is_lost_the_second_time(struct kunit *test)
 	recheck();
 	EXPECT_CALLS(test, "arm");
 	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_LOST], 1);
+	KUNIT_EXPECT_STREQ(test, fake.message,
+			   "pv_timer: fake lost a deadline on CPU0 [-62]\n");
 	KUNIT_EXPECT_EQ(test, fake.comparator, fake.counter);
 	expect_interrupt(test, PV_TIMER_EVENTS);
 }
@@ -1740,6 +1780,47 @@ static void start_fails_without_the_irq(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, pv_timer);
 }
 
+static void start_enables_the_irq_of_each_cpu(struct kunit *test)
+{
+	fake_backend.irq = fake_irq;
+	fake_backend.cpu_start = fake_cpu_start;
+	fake_backend.cpu_stop = fake_cpu_stop;
+	KUNIT_EXPECT_EQ(test, pv_timer_start(&fake_backend, FAKE_HZ), 0);
+	EXPECT_CALLS(test,
+		     "request_percpu_irq enable start arm disarm stop disable enable start register");
+	KUNIT_EXPECT_EQ(test, fake.irq, fake_irq());
+	scoped_guard(irqsave) {
+		KUNIT_EXPECT_EQ(test, fake.irq_handler(fake.irq, NULL), IRQ_HANDLED);
+		fake.teardown(0);
+	}
+	EXPECT_CALLS(test, "disarm stop disable");
+}
+
+static void start_gives_the_irq_of_each_cpu_back(struct kunit *test)
+{
+	fake_backend.irq = fake_irq;
+	fake_backend.arm = fake_arm_lies;
+	KUNIT_EXPECT_EQ(test, pv_timer_start(&fake_backend, FAKE_HZ), -EIO);
+	EXPECT_CALLS(test, "request_percpu_irq enable arm disarm disable free_percpu_irq");
+	KUNIT_EXPECT_EQ(test, pv_timer_percpu_irq, 0);
+}
+
+static void start_fails_without_the_irq_of_each_cpu(struct kunit *test)
+{
+	fake_backend.irq = fake_irq;
+	fake.fails = -EBUSY;
+	KUNIT_EXPECT_EQ(test, pv_timer_start(&fake_backend, FAKE_HZ), -EBUSY);
+	EXPECT_CALLS(test, "request_percpu_irq");
+	KUNIT_EXPECT_EQ(test, pv_timer_percpu_irq, 0);
+}
+
+static void start_fails_if_there_is_no_irq(struct kunit *test)
+{
+	fake_backend.irq = fake_no_irq;
+	KUNIT_EXPECT_EQ(test, pv_timer_start(&fake_backend, FAKE_HZ), -ENXIO);
+	EXPECT_CALLS(test, "");
+}
+
 static void start_registers_the_clocksource(struct kunit *test)
 {
 	fake_backend.clocksource = &fake_clocksource;
@@ -1824,14 +1905,6 @@ static void registration_refuses_half_a_periodic_timer(struct kunit *test)
 	fake_backend.disarm_periodic = fake_disarm_periodic;
 	expect_lack(test, what);
 	fake_backend.arm_periodic = fake_arm_periodic;
-	KUNIT_EXPECT_EQ(test, pv_timer_register(&fake_backend), 0);
-}
-
-static void registration_refuses_a_line_per_cpu(struct kunit *test)
-{
-	fake_backend.irq = fake_irq;
-	expect_lack(test, "PV_TIMER_GLOBAL with irq()");
-	fake_backend.flags = PV_TIMER_GLOBAL;
 	KUNIT_EXPECT_EQ(test, pv_timer_register(&fake_backend), 0);
 }
 
@@ -2094,6 +2167,8 @@ static void clean(void)
 {
 	static_branch_disable(&pv_timer_active);
 	pv_timer = NULL;
+	pv_timer_percpu_irq = 0;
+	ratelimit_state_init(&pv_timer_failures, DEFAULT_RATELIMIT_INTERVAL, 3);
 	static_call_update(pv_timer_now, NULL);
 	static_call_update(pv_timer_arm, NULL);
 	static_call_update(pv_timer_disarm, NULL);
@@ -2250,12 +2325,15 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(start_fails_if_a_cpu_does_not_start),
 	KUNIT_CASE(start_requests_the_irq),
 	KUNIT_CASE(start_fails_without_the_irq),
+	KUNIT_CASE(start_enables_the_irq_of_each_cpu),
+	KUNIT_CASE(start_gives_the_irq_of_each_cpu_back),
+	KUNIT_CASE(start_fails_without_the_irq_of_each_cpu),
+	KUNIT_CASE(start_fails_if_there_is_no_irq),
 	KUNIT_CASE(start_registers_the_clocksource),
 	KUNIT_CASE(start_survives_a_bad_clocksource),
 	KUNIT_CASE_PARAM(registration_names_what_is_missing, lacks_gen_params),
 	KUNIT_CASE(registration_refuses_names_with_a_meaning),
 	KUNIT_CASE(registration_refuses_half_a_periodic_timer),
-	KUNIT_CASE(registration_refuses_a_line_per_cpu),
 	KUNIT_CASE(registration_refuses_to_count_down_to_a_match),
 	KUNIT_CASE(registration_refuses_a_name_that_is_taken),
 	KUNIT_CASE(registration_is_silent_about_what_is_not_there),
