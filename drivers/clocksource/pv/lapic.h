@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The local APIC timer, which several hypervisors offer to their guests: they
+ * differ in how they are detected, and arm it the same way.
+ */
+#ifndef _PV_TIMER_LAPIC_H
+#define _PV_TIMER_LAPIC_H
+
+#include <linux/pv_timer.h>
+
+/* lapic-deadline.c */
+u64 lapic_deadline_hz(void);
+u64 lapic_deadline_now(void);
+int lapic_deadline_arm(u64 deadline);
+void lapic_deadline_disarm(void);
+void lapic_deadline_start(void);
+
+/* lapic.c */
+u64 lapic_oneshot_hz(void);
+u64 lapic_oneshot_now(void);
+int lapic_oneshot_arm(u64 delta);
+void lapic_oneshot_disarm(void);
+void lapic_oneshot_start(void);
+
+/* What a backend says of the mode that it uses */
+#define LAPIC_DEADLINE_TIMER						\
+	.flags		= PV_TIMER_LOSES_STATE,				\
+	.cs_id		= CSID_X86_TSC,					\
+	.now		= lapic_deadline_now,				\
+	.arm		= lapic_deadline_arm,				\
+	.disarm		= lapic_deadline_disarm,			\
+	.cpu_start	= lapic_deadline_start
+
+#define LAPIC_ONESHOT_TIMER						\
+	.flags		= PV_TIMER_RELATIVE | PV_TIMER_LOSES_STATE,	\
+	.max_ticks	= U32_MAX,					\
+	.now		= lapic_oneshot_now,				\
+	.arm		= lapic_oneshot_arm,				\
+	.disarm		= lapic_oneshot_disarm,				\
+	.cpu_start	= lapic_oneshot_start
+
+#endif /* _PV_TIMER_LAPIC_H */
