@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Xen before 3.0.5: one timer hypercall, for a Xen that has no singleshot timer
+ *
+ * The periodic timer, which such a Xen cannot stop, raises the same event, and
+ * the core arms again. Xen takes what is further away for a mistake.
+ */
+#include <linux/bits.h>
+
+#include <asm/xen/hypercall.h>
+
+#include "xen.h"
+
+static int xen_timerop_arm(u64 deadline)
+{
+	return HYPERVISOR_set_timer_op(deadline);
+}
+
+static void xen_timerop_disarm(void)
+{
+	HYPERVISOR_set_timer_op(0);
+}
+
+static const struct pv_timer_backend xen_timerop = {
+	.name		= "xen-timerop",
+	.rating		= PV_TIMER_RATING_HARDWARE,
+	.flags		= PV_TIMER_SOLE,
+	.max_ticks	= BIT_ULL(50) - 1,
+	.probe		= xen_timer_probe,
+	.now		= xen_timer_now,
+	.arm		= xen_timerop_arm,
+	.disarm		= xen_timerop_disarm,
+	.cpu_prepare	= xen_timer_prepare,
+	.cpu_dead	= xen_timer_dead,
+};
+
+PV_TIMER_BACKEND(xen_timerop);
