@@ -14,7 +14,8 @@ KUNITCONFIG := kernel/time/pv_clockevents.kunitconfig
 PACKAGES_TREE := git python3 xz-utils $(if $(KERNEL),,linux-source-6.12)
 PACKAGES_BUILD := gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
 	ccache cpio kmod rsync
-PACKAGES_CHECK := perl sparse clang lld llvm python3-sphinx
+PACKAGES_CHECK := perl sparse clang lld llvm python3-sphinx \
+	gcc-riscv64-linux-gnu gcc-m68k-linux-gnu
 
 # Builds that repeat are free, wherever the clone is.
 export CCACHE_BASEDIR := $(CURDIR)
@@ -28,15 +29,18 @@ need = @scripts/need $(PACKAGES_TREE) $(1)
 
 vm: T ?= kvm,tcg,um
 run: T ?= kvm
+compare: T ?= goldfish
 
-.PHONY: help run vm kunit check count test apply unapply status series \
+.PHONY: help run vm compare kunit check count test apply unapply status series \
 	clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make run               boot a guest on KVM and report how it ticks'
 	@echo 'make vm T=kvm,tcg,um   boot the named targets, one verdict each'
+	@echo '                       also xen-pv, hyperv, vmware, sbi, sstc, goldfish'
 	@echo '        BROKEN=never   with a broken backend (never, early, drop): red'
+	@echo 'make compare           goldfish, a stock kernel against pv_timer'
 	@echo 'make kunit             unit tests of the core, on UML, natively'
 	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
 	@echo 'make count             code lines, against their limits'
@@ -52,7 +56,7 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm:
+run vm compare:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 
@@ -64,9 +68,9 @@ check: apply
 	$(call need,$(PACKAGES_BUILD) $(PACKAGES_CHECK))
 	@scripts/check $(TREE) $(BUILD)/check
 
-count:
+count: apply
 	$(call need)
-	@scripts/count
+	@scripts/count $(TREE)
 
 test: $(UNPACKED)
 	@scripts/test $(BUILD)

@@ -10,6 +10,7 @@ export KBUILD_BUILD_TIMESTAMP=2024-01-01 KBUILD_BUILD_USER=pv
 export KBUILD_BUILD_HOST=timer PYTHONDONTWRITEBYTECODE=1
 
 guest='HIGH_RES_TIMERS HYPERVISOR_GUEST PARAVIRT KVM_GUEST'
+guest64="$guest XEN HYPERV"
 tests='DEBUG_KERNEL KUNIT'
 
 # NAME ARGUMENT...: make in a build directory; the name says what is built
@@ -18,13 +19,16 @@ kmake()
 	name=$1
 	shift
 	case $name in
-	um*) arch=um ;;
-	i386*) arch=i386 ;;
-	*) arch=x86_64 ;;
+	um*) arch=um cross= ;;
+	i386*) arch=i386 cross= ;;
+	riscv64*) arch=riscv cross=riscv64-linux-gnu- ;;
+	m68k*) arch=m68k cross=m68k-linux-gnu- ;;
+	*) arch=x86_64 cross= ;;
 	esac
 	case $name in
 	*-clang) set -- LLVM=1 CC='ccache clang' HOSTCC='ccache clang' "$@" ;;
-	*) set -- CC='ccache gcc' HOSTCC='ccache gcc' "$@" ;;
+	*) set -- CROSS_COMPILE=$cross CC="ccache ${cross}gcc" \
+		HOSTCC='ccache gcc' "$@" ;;
 	esac
 	make -s -C "$tree" O="$build/$name" ARCH=$arch -j"$(nproc)" "$@" </dev/null
 }
@@ -33,8 +37,11 @@ kmake()
 our_symbols()
 {
 	case $1 in
-	um*) other='KVM|LAPIC|BROKEN' ;;
-	*) other='UM' ;;
+	um*) other='KVM|LAPIC|VMWARE|XEN|HYPERV|SBI|GOLDFISH|BROKEN' ;;
+	i386*) other='XEN|HYPERV|SBI|GOLDFISH|UM' ;;
+	riscv64*) other='KVM|LAPIC|VMWARE|XEN|HYPERV|GOLDFISH|UM|BROKEN' ;;
+	m68k*) other='KVM|LAPIC|VMWARE|XEN|HYPERV|SBI|UM|BROKEN' ;;
+	*) other='SBI|GOLDFISH|UM' ;;
 	esac
 	sed -nE 's/^(menu)?config (PV_CLOCKEVENTS\w*).*/\2/p' \
 		"$tree/drivers/clocksource/pv/Kconfig" | grep -vxE "PV_CLOCKEVENTS_($other)"

@@ -299,16 +299,15 @@ TEST(periodic_timerfd)
 {
 	const long long period = 20 * MSEC;
 	struct timespec pause = ns_to_ts(110 * MSEC);
-	long long armed[2], read_at[2], sum = 0;
-	struct itimerspec it = {
-		.it_value = ns_to_ts(period), .it_interval = ns_to_ts(period),
-	};
+	long long armed, read_at[2], sum = 0;
+	struct itimerspec it = { .it_interval = ns_to_ts(period) };
 	int fd = timerfd_create(CLOCK_MONOTONIC, 0), i;
 	unsigned long long ticks;
 
-	armed[0] = now_ns(CLOCK_MONOTONIC);
-	ASSERT_EQ(0, timerfd_settime(fd, 0, &it, NULL));
-	armed[1] = now_ns(CLOCK_MONOTONIC);
+	/* A relative time is rounded up on machines with CONFIG_TIME_LOW_RES */
+	armed = now_ns(CLOCK_MONOTONIC);
+	it.it_value = ns_to_ts(armed + period);
+	ASSERT_EQ(0, timerfd_settime(fd, TFD_TIMER_ABSTIME, &it, NULL));
 	for (i = 0; i < 20; i++) {
 		/* Every tenth time some periods pass while nobody reads */
 		if (i % 10 == 9)
@@ -317,8 +316,8 @@ TEST(periodic_timerfd)
 		ASSERT_EQ(sizeof(ticks), read(fd, &ticks, sizeof(ticks)));
 		read_at[1] = now_ns(CLOCK_MONOTONIC);
 		sum += ticks;
-		expect_periods(_metadata, sum, read_at[0] - armed[1],
-			       read_at[1] - armed[0], period);
+		expect_periods(_metadata, sum, read_at[0] - armed,
+			       read_at[1] - armed, period);
 	}
 	close(fd);
 }

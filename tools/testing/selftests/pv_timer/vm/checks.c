@@ -20,11 +20,8 @@
 #define CLOCKEVENTS	"/sys/devices/system/clockevents"
 #define STATS		"/sys/kernel/debug/pv_timer/stats"
 
-/*
- * How many there may be beside a thousand events. Early ones are common where
- * the hypervisor rounds a deadline down, so only a multitude is a defect.
- */
-#define EARLY_PERMILLE	50
+/* How many there may be beside a thousand events */
+#define EARLY_PERMILLE	2
 #define LOST_PERMILLE	2
 
 static const char * const bad_messages[] = {
@@ -243,7 +240,9 @@ static bool registered(const char *name)
 static void check_legacy(struct verdict *v)
 {
 	static const char * const legacy[] = {
-		"lapic", "lapic-deadline", "posix-timer",
+		"lapic", "lapic-deadline", "posix-timer", "xen",
+		"Hyper-V clockevent", "riscv_timer_clockevent",
+		"goldfish_timer",
 	};
 	const char *expected = option("legacy", "absent");
 	const char *found = "none";

@@ -6,8 +6,9 @@
  * Parameters on the kernel command line, all of them "pvt.<name>=<value>":
  *
  *   verdict=ttyS1	the terminal that is the verdict channel
- *   do=suite		"suite", "report", "host" to run other guests, or
- *			"probe" to show that the guest boots
+ *   do=suite		"suite", "report", "compare" to measure what a stock
+ *			kernel can tell as well, "host" to run other guests,
+ *			or "probe" to show that the guest boots
  *   mode=default	how the kernel was booted: default, nohz-off, highres-off
  *   cpus=2		how many CPUs there should be
  *   device=pv_timer	the clock event device expected on each of them
@@ -320,6 +321,8 @@ static void run_tests(void)
 		return;
 	if (!strcmp(what, "report"))
 		run_report(&v);
+	else if (!strcmp(what, "compare"))
+		run_compare(&v);
 	else
 		run_suite(&v);
 	run_checks(&v);

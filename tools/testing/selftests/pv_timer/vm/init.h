@@ -62,6 +62,9 @@ bool read_lines(int fd, int timeout_sec, line_fn fn, void *arg);
 void run_suite(struct verdict *v);
 void run_report(struct verdict *v);
 
+/* compare.c: what the tick costs, and what a short sleep takes */
+void run_compare(struct verdict *v);
+
 /* checks.c: the state of the guest after them */
 void run_checks(struct verdict *v);
 

@@ -3,7 +3,7 @@
 #
 # Configure and build a kernel from fragments, and nothing else: allnoconfig is
 # the rest. A symbol that did not become what a fragment says is an error.
-# Usage: kernel.sh TREE ARCH OUT TARGET FRAGMENT...
+# Usage: [CROSS_COMPILE=PREFIX] kernel.sh TREE ARCH OUT TARGET FRAGMENT...
 
 set -e
 tree=$1 arch=$2 out=$3 target=$4
@@ -11,8 +11,8 @@ shift 4
 
 kmake()
 {
-	make -s -C "$tree" O="$out" ARCH="$arch" CC='ccache gcc' \
-		HOSTCC='ccache gcc' "$@" </dev/null
+	make -s -C "$tree" O="$out" ARCH="$arch" \
+		CC="ccache ${CROSS_COMPILE}gcc" HOSTCC='ccache gcc' "$@" </dev/null
 }
 
 # Print the value that a symbol has in the final configuration.

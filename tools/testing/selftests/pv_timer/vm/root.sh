@@ -3,10 +3,11 @@
 #
 # Print what is in the guests' initramfs, for gen_init_cpio: init, busybox for
 # the kselftest runner, the tests. No file needs to be owned or made by root.
-# Usage: root.sh OUT
+# Without a busybox of the guest's architecture, our own runner stands in.
+# Usage: root.sh OUT [BUSYBOX]
 
 out=$1
-busybox=$(command -v busybox)
+busybox=${2:+$(command -v "$2")}
 
 directories()
 {
@@ -19,6 +20,10 @@ directories()
 
 commands()
 {
+	if [ ! "$busybox" ]; then
+		echo "file /bin/runner $out/runner 755 0 0"
+		return
+	fi
 	echo "file /bin/busybox $busybox 755 0 0"
 	for name in $("$busybox" --list); do
 		[ "$name" = busybox ] || echo "slink /bin/$name busybox 777 0 0"

@@ -9,5 +9,6 @@ tree=$1 out=$2
 
 rm -rf "$out/kselftest"
 mkdir -p "$out/selftests"
+# Their BUILD is where O says, not what a make above us was given.
 make -s -C "$tree/tools/testing/selftests" TARGETS=pv_timer \
-	O="$out/selftests" INSTALL_PATH="$out/kselftest" install </dev/null
+	BUILD="$out/selftests" O="$out/selftests" INSTALL_PATH="$out/kselftest" install </dev/null

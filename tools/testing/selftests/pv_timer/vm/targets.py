@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The targets: what is booted on what, and what is to be found in the guest."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from machine import Boot, HarnessError, Recorder, Run, explain, fresh_dir
+
+PROBE_LIMIT = 20
+
+# L1 as a host of KVM guests
+KVM_HOST_CPU = "qemu64,+svm,+npt,+x2apic"
+
+# Older families make a Linux dom0 read an MSR that Xen does not emulate
+XEN_CPU = "qemu64,family=23,model=1,stepping=2,+svm,+npt"
+
+# Linux takes KVM for Hyper-V only if KVM's own leaf is hidden
+HYPERV_CPU = ("host,kvm=off,hv-relaxed,hv-vapic,hv-time,hv-vpindex,hv-runtime,"
+              "hv-synic,hv-stimer,hv-stimer-direct,hv-frequencies")
+
+
+@dataclass
+class Target:
+    """What a target is, and what is to be found in its guest"""
+    name: str
+    boot: Callable          # (opts, outdir, runs, say) -> Recorder, accelerator
+    cpus: int
+    backend: str
+    stock: str = ""         # device with pv_timer=off, empty if there is none
+    bare: "Bare" = None     # the kernel to compare with, where "off" cannot be
+
+
+@dataclass
+class Bare:
+    """A kernel that is built without pv_timer"""
+    boot: Callable
+    device: str
+    mode: str = "default"   # what it is like when it is booted without options
+
+
+def built(path):
+    """A file that the Makefile should have made"""
+    if not os.path.exists(path):
+        raise HarnessError(f"no {path}")
+    return path
+
+
+def qemu(opts, accel, cpu, append, verdict="@VERDICT@", memory=384, smp=2):
+    """The command that boots the x86 image, be it here or in L1"""
+    return [
+        "qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-smp", str(smp),
+        "-m", str(memory), "-nodefaults", "-display", "none", "-no-reboot",
+        "-kernel", built(opts.image), "-initrd", opts.initrd,
+        "-append", f"console=ttyS0 panic=-1 quiet log_buf_len=1M {append}",
+        "-serial", "stdio", "-serial", f"file:{verdict}"]
+
+
+def qemu_l1(opts, append, cpu):
+    """The command that boots the x86 image as a host, under emulation
+
+    Its emulated HPET is too slow a judge of the TSC: when the watchdog gives
+    the TSC up, the clocks of all guests jump. It has one CPU, as this QEMU
+    loses interrupts of a nested guest when two of L1's CPUs run at once.
+    """
+    return qemu(opts, "tcg", cpu, "nopv pv_timer=off tsc=nowatchdog "
+                f"pvt.do=host {append}", memory=2048, smp=1) + [
+        "-virtfs", "local,path=/,mount_tag=machine,security_model=none,"
+                   "readonly=on,multidevs=remap"]
+
+
+def uml(opts, append):
+    """The command, for L1, that boots User-Mode Linux on L1's own root
+
+    The C library's rseq area must not be registered: UML's processes inherit
+    the registration but not the memory, and die by their first signal.
+    """
+    return ["/bin/env", "GLIBC_TUNABLES=glibc.pthread.rseq=0",
+            "/mnt" + built(opts.uml), "mem=128M", "rootfstype=hostfs", "rootflags=/",
+            "root=/dev/root", "ro", "init=/init", "con=null",
+            "con0=null,fd:1", "con1=null,fd:3", "panic=-1", "quiet",
+            "pvt.verdict=tty1"] + append.split()
+
+
+def virt(opts, arch, kernel, append, extra):
+    """The command that boots another architecture on QEMU's machine for guests
+
+    A port that is the only one is there before init asks for it.
+    """
+    return [
+        f"qemu-system-{arch}", "-accel", "tcg", "-M", "virt", "-m", "256",
+        "-nodefaults", "-display", "none", "-no-reboot",
+        "-kernel", built(kernel), "-initrd", built(
+            os.path.join(opts.build, "vm", f"root-{arch}", "root.cpio.gz")),
+        "-append", f"panic=-1 quiet log_buf_len=1M pvt.verdict=hvc0 {append}",
+        "-serial", "stdio", "-chardev", "file,id=verdict,path=@VERDICT@",
+        "-device", "virtio-serial-device,max_ports=1",
+        "-device", "virtconsole,chardev=verdict"] + extra
+
+
+def kvm_works(opts):
+    """Does a guest really boot on the KVM of this machine?"""
+    cache = os.path.join(opts.build, "vm", "host-kvm.json")
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        boot_id = f.read().strip()
+    try:
+        with open(cache) as f:
+            answer = json.load(f)
+        if answer["boot_id"] == boot_id:
+            return answer["works"]
+    except (OSError, ValueError, KeyError):
+        pass
+    print("vm: kvm: does a guest boot on this machine's KVM? (at most "
+          f"{PROBE_LIMIT} s)", file=sys.stderr)
+    outdir = fresh_dir(opts, "probe")
+    run = Run("probe", "")
+    recorder = Recorder([run], lambda text: None)
+    recorder.run = run
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        Boot(opts, outdir, recorder).run(
+            qemu(opts, "kvm", "host", "pvt.do=probe"), PROBE_LIMIT)
+    works = run.start is not None
+    print(f"vm: kvm: {'yes' if works else 'no, it will be nested'}",
+          file=sys.stderr)
+    with open(cache, "w") as f:
+        json.dump({"boot_id": boot_id, "works": works}, f)
+    return works
+
+
+def boot_direct(opts, outdir, runs, say, command):
+    """Each run is a QEMU of its own on this machine"""
+    recorder = Recorder(runs, say)
+    for run in runs:
+        recorder.line(f"pvt: run {run.name}", time.monotonic())
+        boot = Boot(opts, outdir, recorder)
+        status = boot.run(command(run.append), opts.limit)
+        explain(run, boot, recorder, status)
+        if status is None or recorder.error:
+            break
+    return recorder
+
+
+def boot_nested(opts, outdir, runs, say, root, cpu, command):
+    """One QEMU on this machine is L1, which does all the runs
+
+    They are confined to root, a directory of L1.
+    """
+    recorder = Recorder(runs, say)
+    for run in runs:
+        with open(os.path.join(outdir, f"{run.name}.args"), "w") as f:
+            f.write("\n".join(command(run.append)) + "\n")
+    names = ",".join(run.name for run in runs)
+    boot = Boot(opts, outdir, recorder)
+    status = boot.run(qemu_l1(
+        opts, f"pvt.dir={outdir} pvt.root={root} pvt.runs={names}", cpu),
+        opts.limit)
+    explain(recorder.run or runs[0], boot, recorder, status)
+    return recorder
+
+
+def boot_tcg(opts, outdir, runs, say):
+    say("starting under emulation")
+    return boot_direct(opts, outdir, runs, say, lambda append: qemu(
+        opts, "tcg", "max", append)), "tcg"
+
+
+def boot_vmware(opts, outdir, runs, say):
+    """Found by the DMI serial number, the backdoor port is QEMU's"""
+    say("starting under emulation, with VMware's backdoor")
+    return boot_direct(opts, outdir, runs, say, lambda append: qemu(
+        opts, "tcg", "qemu64,-hypervisor", append) + [
+            "-M", "pc,vmport=on", "-smbios",
+            "type=1,serial=VMware-56 4d 11"]), "tcg"
+
+
+def boot_on_kvm(opts, outdir, runs, say, cpu):
+    """On the KVM of this machine if it works, else nested"""
+    if kvm_works(opts):
+        say("starting on this machine's KVM")
+        return boot_direct(opts, outdir, runs, say, lambda append: qemu(
+            opts, "kvm", cpu, append)), "kvm"
+    say("starting L1 under emulation, KVM guests in it")
+    return boot_nested(
+        opts, outdir, runs, say, "/mnt", KVM_HOST_CPU, lambda append: qemu(
+            opts, "kvm", cpu, append, verdict="/proc/self/fd/3")), "kvm-nested"
+
+
+def boot_kvm(opts, outdir, runs, say):
+    return boot_on_kvm(opts, outdir, runs, say, "host")
+
+
+def boot_hyperv(opts, outdir, runs, say):
+    return boot_on_kvm(opts, outdir, runs, say, HYPERV_CPU)
+
+
+def xen(opts, append, memory=1024, dom0="512M"):
+    """The command that boots Xen, and the x86 image as its dom0
+
+    Xen has the first serial port. A comma ends the name of a module.
+    """
+    dom0_append = f"console=hvc0 panic=-1 quiet log_buf_len=1M {append}"
+    return [
+        "qemu-system-x86_64", "-accel", "tcg", "-cpu", XEN_CPU,
+        "-smp", "2", "-m", str(memory), "-nodefaults", "-display", "none",
+        "-no-reboot", "-kernel", opts.xen, "-append",
+        f"console=com1 dom0_mem={dom0} dom0_max_vcpus=2 noreboot",
+        "-initrd", f"{built(opts.image)} {dom0_append}".replace(",", ",,") +
+        f",{opts.initrd}",
+        "-serial", "stdio", "-serial", "file:@VERDICT@"]
+
+
+def boot_xen_pv(opts, outdir, runs, say):
+    say("starting Xen under emulation, the guest is its dom0")
+    return boot_direct(opts, outdir, runs, say, lambda append: xen(
+        opts, append)), "xen-in-tcg"
+
+
+def boot_um(opts, outdir, runs, say):
+    say("starting L1 under emulation, User-Mode Linux in it")
+    return boot_nested(opts, outdir, runs, say, "/", "max", lambda append: uml(
+        opts, append)), "um-in-tcg"
+
+
+def boot_riscv64(opts, outdir, runs, say, kernel="riscv64", cpu="rv64"):
+    """OpenSBI, which is QEMU's default firmware, is the hypervisor"""
+    say("starting RISC-V under emulation")
+    image = os.path.join(opts.build, kernel, "arch/riscv/boot/Image")
+    return boot_direct(opts, outdir, runs, say, lambda append: virt(
+        opts, "riscv64", image, f"console=ttyS0 {append}",
+        ["-cpu", cpu, "-smp", "2"])), "tcg"
+
+
+def boot_m68k(opts, outdir, runs, say, kernel="m68k"):
+    say("starting m68k under emulation")
+    image = os.path.join(opts.build, kernel, "vmlinux")
+    return boot_direct(opts, outdir, runs, say, lambda append: virt(
+        opts, "m68k", image, f"console=ttyGF0 {append}", [])), "tcg"
+
+
+SBI_ONLY = "rv64,sstc=off"
+
+TARGETS = {t.name: t for t in (
+    Target("kvm", boot_kvm, 2, "kvm", "lapic-deadline"),
+    Target("tcg", boot_tcg, 2, "lapic", "lapic"),
+    Target("xen-pv", boot_xen_pv, 2, "xen"),
+    Target("hyperv", boot_hyperv, 2, "hyperv", "lapic-deadline"),
+    Target("vmware", boot_vmware, 2, "vmware", "lapic"),
+    Target("um", boot_um, 1, "um"),
+    Target("sbi", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi", bare=Bare(
+        partial(boot_riscv64, kernel="riscv64-stock", cpu=SBI_ONLY),
+        "riscv_timer_clockevent")),
+    Target("sstc", boot_riscv64, 2, "sstc", bare=Bare(
+        partial(boot_riscv64, kernel="riscv64-stock"),
+        "riscv_timer_clockevent")),
+    Target("goldfish", boot_m68k, 1, "goldfish", bare=Bare(
+        partial(boot_m68k, kernel="m68k-stock"), "goldfish_timer",
+        mode="nohz-off")),
+)}
