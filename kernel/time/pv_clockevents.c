@@ -191,36 +191,41 @@ static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
 	return static_call(pv_timer_arm)(pv_timer->flags & PV_TIMER_RELATIVE ? left : deadline);
 }
 
+static int pv_timer_arm_deadline(struct pv_timer_cpu *pt, u64 deadline)
+{
+	pt->armed_for = pt->want;
+	if (pv_timer_max_ticks ||
+	    pv_timer->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT))
+		return pv_timer_arm_limited(pt, deadline);
+	WRITE_ONCE(pt->armed, deadline);
+	return static_call(pv_timer_arm)(deadline);
+}
+
 /*
  * Tell the hypervisor what the kernel wants. An expiry that has passed raises
  * its interrupt, and is reported as well: the event handler has it served at
  * once then, without an interrupt, and the periodic tick would run after
  * jiffies forever if it could not skip it. 0 is not a deadline, so that tick of
- * the counter is skipped.
+ * the counter is skipped. A refusal may be a passing one, as the kernel does not
+ * ask again by itself.
  */
 static int pv_timer_program(struct pv_timer_cpu *pt)
 {
 	bool passed;
 	u64 deadline = pv_timer_deadline(pt->want, &passed) ?: 1;
-	int err;
+	int err, tries = 0;
 
 	if (passed && pt->in_event) {
 		pt->stats[PV_TIMER_ELIDED]++;
 		return -ETIME;
 	}
 	pt->stats[PV_TIMER_ARMED]++;
-	pt->armed_for = pt->want;
-	if (pv_timer_max_ticks ||
-	    pv_timer->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT)) {
-		err = pv_timer_arm_limited(pt, deadline);
-	} else {
-		WRITE_ONCE(pt->armed, deadline);
-		err = static_call(pv_timer_arm)(deadline);
-	}
-	if (unlikely(err))
+	do {
+		err = pv_timer_arm_deadline(pt, deadline);
+		if (likely(!err))
+			return passed ? -ETIME : 0;
 		pv_timer_refused(pt, err);
-	else if (passed)
-		err = -ETIME;
+	} while (++tries < 2);
 	return err;
 }
 

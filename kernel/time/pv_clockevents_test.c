@@ -58,6 +58,7 @@ static struct fake {
 	u64		period;
 	u64		arm_takes;
 	int		refuses;
+	unsigned int	refusals;
 	bool		counts_down;
 	bool		frozen;
 
@@ -139,7 +140,7 @@ static int fake_arm(u64 deadline)
 	called_irqs_off("arm");
 	fake.arms++;
 	fake.told_zero |= !deadline;
-	if (fake.refuses)
+	if (fake.refuses && (!fake.refusals || fake.arms <= fake.refusals))
 		return fake.refuses;
 	fake.told = deadline;
 	fake.comparator = deadline + (fake.counts_down ? fake.counter : 0);
@@ -882,7 +883,7 @@ static void refused_deadline_is_reported(struct kunit *test)
 	fake.refuses = -EIO;
 	KUNIT_EXPECT_EQ(test, program(in_ns(1000)), -EIO);
 	KUNIT_EXPECT_EQ(test, program(in_ns(-1000)), -EIO);
-	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 2);
+	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 4);
 	KUNIT_EXPECT_STREQ(test, fake.message,
 			   "pv_timer: fake refused a deadline on CPU0 [-5]\n");
 }
@@ -894,7 +895,7 @@ static void refused_deadline_does_not_serve_a_later_one(struct kunit *test)
 	program(in_ns(1000));
 	fake.refuses = 0;
 	KUNIT_EXPECT_EQ(test, program(in_ns(2000)), 0);
-	EXPECT_CALLS(test, "arm arm");
+	EXPECT_CALLS(test, "arm arm arm");
 	KUNIT_EXPECT_EQ(test, fake.comparator, at(in_ns(2000)));
 }
 
@@ -907,9 +908,23 @@ static void refused_deadline_is_tried_again_when_overdue(struct kunit *test)
 	fake_pass(1002 + FAKE_TICK);
 	recheck();
 	recheck();
-	EXPECT_CALLS(test, "arm arm");
+	EXPECT_CALLS(test, "arm arm arm");
 	KUNIT_EXPECT_EQ(test, fake.comparator, fake.counter);
 	expect_interrupt(test, PV_TIMER_EVENTS);
+}
+
+static void refused_deadline_is_tried_at_once(struct kunit *test)
+{
+	use(0);
+	fake.refuses = -EIO;
+	fake.refusals = 1;
+	KUNIT_EXPECT_EQ(test, program(in_ns(1000)), 0);
+	EXPECT_CALLS(test, "arm arm");
+	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 1);
+	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_ARMED], 1);
+	KUNIT_EXPECT_EQ(test, fake.comparator, at(in_ns(1000)));
+	KUNIT_EXPECT_EQ(test, program(in_ns(1000)), 0);
+	EXPECT_CALLS(test, "");
 }
 
 static void refused_deadline_is_tried_again(struct kunit *test)
@@ -919,7 +934,7 @@ static void refused_deadline_is_tried_again(struct kunit *test)
 	program(in_ns(1000));
 	fake.refuses = 0;
 	KUNIT_EXPECT_EQ(test, program(in_ns(1000)), 0);
-	EXPECT_CALLS(test, "arm arm");
+	EXPECT_CALLS(test, "arm arm arm");
 	KUNIT_EXPECT_EQ(test, pt->armed, at(in_ns(1000)));
 }
 
@@ -931,7 +946,7 @@ static void refusals_do_not_flood_the_log(struct kunit *test)
 	fake.refuses = -EIO;
 	for (i = 0; i < 10; i++)
 		program(in_ns(1000));
-	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 10);
+	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 20);
 	KUNIT_EXPECT_LE(test, fake.messages, 3);
 }
 
@@ -1144,8 +1159,8 @@ static void exact_timer_may_refuse(struct kunit *test)
 	fake.refuses = -EIO;
 	fake.read_takes = 5;
 	KUNIT_EXPECT_EQ(test, program(in_ns(1)), -EIO);
-	EXPECT_CALLS(test, "arm");
-	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 1);
+	EXPECT_CALLS(test, "arm arm");
+	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_REFUSED], 2);
 }
 
 static void limited_timer_gets_its_limit(struct kunit *test)
@@ -1220,7 +1235,8 @@ static void level_is_lowered_if_the_next_deadline_is_refused(struct kunit *test)
 	fake.next = in_ns(1000);
 	fake.refuses = -EIO;
 	expect_interrupt(test, PV_TIMER_EVENTS);
-	EXPECT_CALLS(test, "arm handler arm disarm");
+	KUNIT_EXPECT_EQ(test, fake.arms, 3);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(fake.calls, "arm disarm"));
 }
 
 static void global_timer_has_one_device(struct kunit *test)
@@ -2250,6 +2266,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(refused_deadline_is_reported),
 	KUNIT_CASE(refused_deadline_does_not_serve_a_later_one),
 	KUNIT_CASE(refused_deadline_is_tried_again_when_overdue),
+	KUNIT_CASE(refused_deadline_is_tried_at_once),
 	KUNIT_CASE(refused_deadline_is_tried_again),
 	KUNIT_CASE(refusals_do_not_flood_the_log),
 	KUNIT_CASE(overdue_deadline_is_lost_the_second_time),

@@ -4,10 +4,11 @@
  *
  * No call is made, and under a hypervisor no exit either: hardware compares.
  */
-#include <linux/cpufeature.h>
+#include <linux/delay.h>
 #include <linux/kconfig.h>
 #include <linux/limits.h>
 
+#include <asm/cpufeature.h>
 #include <asm/csr.h>
 #include <asm/hwcap.h>
 #include <asm/timex.h>
