@@ -27,12 +27,12 @@ static int xen_vcpu_timer_arm(u64 deadline)
 	return xen_vcpu_op(VCPUOP_set_singleshot_timer, &single);
 }
 
-static void xen_vcpu_timer_disarm(void)
+void xen_vcpu_timer_disarm(void)
 {
 	xen_vcpu_op(VCPUOP_stop_singleshot_timer, NULL);
 }
 
-static void xen_vcpu_timer_start(void)
+void xen_vcpu_timer_start(void)
 {
 	xen_vcpu_op(VCPUOP_stop_periodic_timer, NULL);
 }

@@ -5,6 +5,10 @@
 
 #include <linux/pv_timer.h>
 
+/* xen.c */
+void xen_vcpu_timer_disarm(void);
+void xen_vcpu_timer_start(void);
+
 /* xen-virq.c */
 u64 xen_timer_probe(void);
 u64 xen_timer_now(void);

@@ -155,6 +155,8 @@ static void add_row(struct verdict *v, char *header, char *row)
 			v->early += strtoull(value, NULL, 0);
 		else if (!strcmp(name, "lost"))
 			v->lost += strtoull(value, NULL, 0);
+		else if (!strcmp(name, "refused"))
+			v->refused += strtoull(value, NULL, 0);
 	}
 }
 
@@ -183,6 +185,9 @@ static void check_stats(struct verdict *v)
 	read_stats(v);
 	if (v->early * 1000 > v->events * EARLY_PERMILLE)
 		fail(v, "%llu early interrupts beside %llu events", v->early,
+		     v->events);
+	if (v->refused)
+		fail(v, "%llu refused deadlines beside %llu events", v->refused,
 		     v->events);
 	if (v->lost * 1000 > v->events * LOST_PERMILLE)
 		fail(v, "%llu lost interrupts beside %llu events", v->lost,

@@ -97,6 +97,27 @@ static void tell_counts(void)
 	tell("count%s", line);
 }
 
+/* All MSRs that guests have written so far, with their hits */
+static void tell_msrs(void)
+{
+	unsigned long long hits;
+	unsigned int msr;
+	char line[1000], text[256];
+	size_t len = 0;
+	FILE *f = counting ? fopen(MSR_WRITES "/hist", "r") : NULL;
+
+	if (!f)
+		return;
+	line[0] = '\0';
+	while (fgets(text, sizeof(text), f) && len < sizeof(line) - 32) {
+		if (sscanf(text, "{ ecx: %x } hitcount: %llu", &msr, &hits) == 2)
+			len += snprintf(line + len, sizeof(line) - len,
+					" %x=%llu", msr, hits);
+	}
+	fclose(f);
+	tell("msrs%s", line);
+}
+
 /* What a guest says; the counts go in front of what delimits a phase */
 static void pass_on(char *line, void *unused)
 {
@@ -178,6 +199,7 @@ static void run_guest(const char *root, const char *run)
 	read_lines(fd, -1, pass_on, NULL);
 	close(fd);
 	waitpid(pid, &status, 0);
+	tell_msrs();
 	tell("done %s %d", run, WIFEXITED(status) ? WEXITSTATUS(status) :
 	     128 + WTERMSIG(status));
 	if (!clock_is_tsc())

@@ -32,6 +32,7 @@
  * @events: timer interrupts that pv_timer handed to the kernel
  * @early: interrupts before their deadline
  * @lost: deadlines that passed without an interrupt
+ * @refused: deadlines that the hypervisor refused
  * @reason: what is wrong, all of it; empty if nothing is
  */
 struct verdict {
@@ -42,7 +43,7 @@ struct verdict {
 	char backend[32];
 	bool nohz;
 	bool legacy;
-	unsigned long long events, early, lost;
+	unsigned long long events, early, lost, refused;
 	char reason[400];
 };
 

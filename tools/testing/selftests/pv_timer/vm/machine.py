@@ -10,6 +10,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+import abi
+
 # How far the clocks of guest and host may be apart
 CLOCK_RATIO = 0.05
 CLOCK_SLACK = 0.5
@@ -36,6 +38,7 @@ class Run:
     verdict: dict = None
     reason: str = ""
     reports: list = field(default_factory=list)
+    msrs: dict = None       # writes by number, as its hypervisor counted them
 
     def elapsed(self):
         """Seconds that the tests took on the host's and the guest's clock"""
@@ -51,6 +54,18 @@ class Run:
         host, guest = self.elapsed()
         if abs(host - guest) > CLOCK_RATIO * host + CLOCK_SLACK:
             self.add(f"clocks disagree: host {host:.1f}s guest {guest:.1f}s")
+        if self.msrs is not None:
+            self.judge_msrs()
+
+    def judge_msrs(self):
+        """Is what the guest wrote what the document says of its backend?"""
+        named = abi.timer_msrs(self.verdict["backend"])
+        wrote = {msr for msr, hits in self.msrs.items() if hits}
+        for msr in sorted(wrote & abi.TIMER_MSRS - named):
+            self.add(f"MSR {msr:#x} written {self.msrs[msr]} times is not in "
+                     "pv.rst")
+        for msr in sorted(named - wrote):
+            self.add(f"MSR {msr:#x} in pv.rst was not written")
 
     def add(self, reason):
         """One more reason why it failed"""
@@ -68,6 +83,7 @@ class Recorder:
         self.started = time.monotonic()
         self.counts = {}
         self.before = {}
+        self.msrs = {}
 
     def line(self, text, now):
         """One line from the guest, or from the host between it and us"""
@@ -99,6 +115,14 @@ class Recorder:
     def on_count(self, rest, _now):
         self.counts = {k: int(v) for k, v in
                        (pair.split("=") for pair in rest.split())}
+
+    def on_msrs(self, rest, _now):
+        """L1 counts from its start, so take off what earlier runs wrote"""
+        pairs = (pair.split("=") for pair in rest.split())
+        msrs = {int(msr, 16): int(hits) for msr, hits in pairs}
+        self.run.msrs = {msr: hits - self.msrs.get(msr, 0)
+                         for msr, hits in msrs.items()}
+        self.msrs = msrs
 
     def on_phase(self, rest, _now):
         """L1 has counted just before: what did this phase cost it?"""

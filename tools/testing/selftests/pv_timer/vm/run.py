@@ -201,7 +201,7 @@ def parse_args():
     parser.add_argument("--initrd", required=True)
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--broken", default="",
-                        choices=("", "never", "early", "drop"))
+                        choices=("", "never", "early", "drop", "refuse"))
     parser.add_argument("--append", default="",
                         help="more parameters for the kernel of the guest")
     parser.add_argument("--limit", type=int,

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What Documentation/timers/pv.rst says that a backend asks of its hypervisor."""
+
+import os
+import re
+
+DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        *[os.pardir] * 5, "Documentation", "timers", "pv.rst")
+
+# Registers that arm a timer: TSC deadline, the local APIC's count and divider,
+# and the synthetic timers of Hyper-V. The local APIC's LVTT is not one of them,
+# as every CPU that comes up masks it.
+TIMER_MSRS = {0x6e0, 0x838, 0x83e, *range(0x400000b0, 0x400000b8)}
+
+# A backend that arms as another one
+ARMS_AS = {"kvm": "lapic-deadline"}
+
+
+def section(name):
+    """The part of the document with this heading"""
+    with open(DOCUMENT, encoding="utf-8") as file:
+        text = file.read()
+    found = re.search(rf"\n{re.escape(name)}\n-+\n(.*?)\n\S[^\n]*\n[-=]+\n", text,
+                      re.S)
+    return found[1] if found else ""
+
+
+def timer_msrs(backend):
+    """The timer MSRs that the table of the backend names"""
+    text = section(ARMS_AS.get(backend, backend))
+    found = re.findall(r"MSR .*?(0x[0-9a-f]+)", text)
+    return {int(msr, 16) for msr in found} & TIMER_MSRS
