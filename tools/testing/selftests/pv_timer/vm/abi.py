@@ -13,7 +13,8 @@ DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 TIMER_MSRS = {0x6e0, 0x838, 0x83e, *range(0x400000b0, 0x400000b8)}
 
 # A backend that arms as another one
-ARMS_AS = {"kvm": "lapic-deadline"}
+ARMS_AS = {"kvm": "lapic-deadline", "broken-early": "lapic-deadline",
+           "broken-drop": "lapic-deadline"}
 
 
 def section(name):

@@ -17,7 +17,8 @@ CLOCK_RATIO = 0.05
 CLOCK_SLACK = 0.5
 
 # What the core says of a hypervisor that breaks its promise
-DEADLINE_FAILED = re.compile(r"\S+ (lost|refused) a deadline on CPU\d+")
+PROMISE_BROKEN = re.compile(r"\S+ (lost|refused) a deadline on CPU\d+|"
+                            r"\S+ does not tick \[-\d+\]")
 
 
 class HarnessError(Exception):
@@ -197,8 +198,8 @@ class Boot:
     def console_line(self, text, _now):
         if self.opts.verbose:
             print(text, file=sys.stderr)
-        if DEADLINE_FAILED.search(text):
-            self.failures.append(DEADLINE_FAILED.search(text)[0])
+        if PROMISE_BROKEN.search(text):
+            self.failures.append(PROMISE_BROKEN.search(text)[0])
         if "Kernel panic" in text and not self.panic:
             self.panic = text[text.index("Kernel panic"):]
 
