@@ -38,7 +38,10 @@ compare: T ?= goldfish
 help:
 	@echo 'make run               boot a guest on KVM and report how it ticks'
 	@echo 'make vm T=kvm,tcg,um   boot the named targets, one verdict each'
-	@echo '                       also xen-pv, hyperv, vmware, sbi, sstc, goldfish'
+	@echo '                       also xen-pv, xen-domu, xen-pvh, xen-hvm, hyperv,'
+	@echo '                       vmware, sbi, sstc, goldfish'
+	@echo '        MODES=default  one boot each; also nohz-off, highres-off, and'
+	@echo '                       lifecycle: save and restore, hotplug, kexec'
 	@echo '        BROKEN=never   with a broken backend (never, early, drop): red;'
 	@echo '                       on xen-pv: refuse'
 	@echo 'make compare           goldfish, a stock kernel against pv_timer'

@@ -10,7 +10,13 @@ DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 # Registers that arm a timer: TSC deadline, the local APIC's count and divider,
 # and the synthetic timers of Hyper-V. The local APIC's LVTT is not one of them,
 # as every CPU that comes up masks it.
-TIMER_MSRS = {0x6e0, 0x838, 0x83e, *range(0x400000b0, 0x400000b8)}
+TIMER_MSRS = (0x6e0, 0x838, 0x83e, *range(0x400000b0, 0x400000b8))
+
+# The operations of vcpu_op that are about timers
+TIMER_OPS = range(6, 10)
+
+TIMER_CALLS = {"set_timer_op", *(f"MSR {msr:#x}" for msr in TIMER_MSRS),
+               *(f"vcpu_op {op}" for op in TIMER_OPS)}
 
 # A backend that arms as another one
 ARMS_AS = {"kvm": "lapic-deadline", "broken-early": "lapic-deadline",
@@ -26,8 +32,10 @@ def section(name):
     return found[1] if found else ""
 
 
-def timer_msrs(backend):
-    """The timer MSRs that the table of the backend names"""
+def timer_calls(backend):
+    """The calls and MSRs of a timer that the table of the backend names"""
     text = section(ARMS_AS.get(backend, backend))
-    found = re.findall(r"MSR .*?(0x[0-9a-f]+)", text)
-    return {int(msr, 16) for msr in found} & TIMER_MSRS
+    return TIMER_CALLS & {
+        *(f"MSR {msr}" for msr in re.findall(r"MSR .*?(0x[0-9a-f]+)", text)),
+        *(f"vcpu_op {op}" for op in re.findall(r"``vcpu_op`` (\d+)", text)),
+        *re.findall(r"``(set_timer_op)``", text)}

@@ -160,7 +160,11 @@ static void add_row(struct verdict *v, char *header, char *row)
 	}
 }
 
-static void read_stats(struct verdict *v)
+/**
+ * read_stats() - Add up the statistics of pv_timer
+ * @v: gets events, early and lost
+ */
+void read_stats(struct verdict *v)
 {
 	char buf[4096], header[512], *line, *save;
 

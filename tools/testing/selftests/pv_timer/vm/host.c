@@ -115,7 +115,8 @@ static void tell_msrs(void)
 					" %x=%llu", msr, hits);
 	}
 	fclose(f);
-	tell("msrs%s", line);
+	if (line[0])
+		tell("msrs%s", line);
 }
 
 /* What a guest says; the counts go in front of what delimits a phase */
@@ -234,7 +235,7 @@ void run_guests(const char *root)
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	settle_clock();
 	start_counting();
-	tell("ready %.6f", monotonic());
+	tell("ready %.6f", uptime());
 	for (run = strtok_r(runs, ",", &save); run;
 	     run = strtok_r(NULL, ",", &save))
 		run_guest(root, run);

@@ -8,6 +8,7 @@
  *   verdict=ttyS1	the terminal that is the verdict channel
  *   do=suite		"suite", "report", "compare" to measure what a stock
  *			kernel can tell as well, "host" to run other guests,
+ *			"lifecycle" while the host saves and restores it,
  *			or "probe" to show that the guest boots
  *   mode=default	how the kernel was booted: default, nohz-off, highres-off
  *   cpus=2		how many CPUs there should be
@@ -176,15 +177,15 @@ int write_file(const char *path, const char *text)
 }
 
 /**
- * monotonic() - Seconds on the guest's clock
+ * uptime() - Seconds on the guest's clock, which goes on while it is suspended
  *
- * Return: CLOCK_MONOTONIC.
+ * Return: CLOCK_BOOTTIME.
  */
-double monotonic(void)
+double uptime(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
@@ -316,17 +317,19 @@ static void run_tests(void)
 	const char *what = option("do", "suite");
 	struct verdict v = { };
 
-	tell("start %.6f", monotonic());
+	tell("start %.6f", uptime());
 	if (!strcmp(what, "probe"))
 		return;
 	if (!strcmp(what, "report"))
 		run_report(&v);
 	else if (!strcmp(what, "compare"))
 		run_compare(&v);
+	else if (!strcmp(what, "lifecycle"))
+		run_lifecycle(&v);
 	else
 		run_suite(&v);
 	run_checks(&v);
-	tell("end %.6f", monotonic());
+	tell("end %.6f", uptime());
 	tell_verdict(&v);
 }
 

@@ -56,7 +56,7 @@ void __printf(2, 3) fail(struct verdict *v, const char *fmt, ...);
 noreturn void die(const char *what);
 int read_file(const char *path, char *buf, size_t size);
 int write_file(const char *path, const char *text);
-double monotonic(void);
+double uptime(void);
 bool read_lines(int fd, int timeout_sec, line_fn fn, void *arg);
 
 /* suite.c: the test programs */
@@ -68,6 +68,10 @@ void run_compare(struct verdict *v);
 
 /* checks.c: the state of the guest after them */
 void run_checks(struct verdict *v);
+void read_stats(struct verdict *v);
+
+/* lifecycle.c: what the host does to a running guest */
+void run_lifecycle(struct verdict *v);
 
 /* host.c: the guest is itself the host of others */
 void run_guests(const char *root);

@@ -34,12 +34,13 @@ class Run:
     """One boot of one guest kernel, and what came of it"""
     name: str
     append: str
+    devices: tuple = ()     # more arguments for its monitor
     start: tuple = None     # (host, guest) seconds
     end: tuple = None
     verdict: dict = None
     reason: str = ""
     reports: list = field(default_factory=list)
-    msrs: dict = None       # writes by number, as its hypervisor counted them
+    calls: dict = None      # hypercalls and MSR writes that it was seen to make
 
     def elapsed(self):
         """Seconds that the tests took on the host's and the guest's clock"""
@@ -55,18 +56,17 @@ class Run:
         host, guest = self.elapsed()
         if abs(host - guest) > CLOCK_RATIO * host + CLOCK_SLACK:
             self.add(f"clocks disagree: host {host:.1f}s guest {guest:.1f}s")
-        if self.msrs is not None:
-            self.judge_msrs()
+        if self.calls is not None:
+            self.judge_calls()
 
-    def judge_msrs(self):
-        """Is what the guest wrote what the document says of its backend?"""
-        named = abi.timer_msrs(self.verdict["backend"])
-        wrote = {msr for msr, hits in self.msrs.items() if hits}
-        for msr in sorted(wrote & abi.TIMER_MSRS - named):
-            self.add(f"MSR {msr:#x} written {self.msrs[msr]} times is not in "
-                     "pv.rst")
-        for msr in sorted(named - wrote):
-            self.add(f"MSR {msr:#x} in pv.rst was not written")
+    def judge_calls(self):
+        """Is what the guest called what the document says of its backend?"""
+        named = abi.timer_calls(self.verdict["backend"])
+        made = {call for call, hits in self.calls.items() if hits}
+        for call in sorted(made & abi.TIMER_CALLS - named):
+            self.add(f"{call}, made {self.calls[call]} times, is not in pv.rst")
+        for call in sorted(named - made):
+            self.add(f"{call} is in pv.rst but was not made")
 
     def add(self, reason):
         """One more reason why it failed"""
@@ -120,10 +120,16 @@ class Recorder:
     def on_msrs(self, rest, _now):
         """L1 counts from its start, so take off what earlier runs wrote"""
         pairs = (pair.split("=") for pair in rest.split())
-        msrs = {int(msr, 16): int(hits) for msr, hits in pairs}
-        self.run.msrs = {msr: hits - self.msrs.get(msr, 0)
-                         for msr, hits in msrs.items()}
+        msrs = {f"MSR 0x{msr}": int(hits) for msr, hits in pairs}
+        self.run.calls = {msr: hits - self.msrs.get(msr, 0)
+                          for msr, hits in msrs.items()}
         self.msrs = msrs
+
+    def on_calls(self, rest, _now):
+        """Those that Xen has traced in this run"""
+        pairs = (pair.split("=") for pair in rest.split())
+        self.run.calls = {call.replace(":", " "): int(hits)
+                          for call, hits in pairs}
 
     def on_phase(self, rest, _now):
         """L1 has counted just before: what did this phase cost it?"""

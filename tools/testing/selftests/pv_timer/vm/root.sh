@@ -3,7 +3,8 @@
 #
 # Print what is in the guests' initramfs, for gen_init_cpio: init, busybox for
 # the kselftest runner, the tests. No file needs to be owned or made by root.
-# Without a busybox of the guest's architecture, our own runner stands in.
+# Without a busybox of the guest's architecture, our own runner stands in, and
+# it is no host of guests.
 # Usage: root.sh OUT [BUSYBOX]
 
 out=$1
@@ -25,6 +26,7 @@ commands()
 		return
 	fi
 	echo "file /bin/busybox $busybox 755 0 0"
+	echo "file /bin/hypercalls $out/hypercalls 755 0 0"
 	for name in $("$busybox" --list); do
 		[ "$name" = busybox ] || echo "slink /bin/$name busybox 777 0 0"
 	done

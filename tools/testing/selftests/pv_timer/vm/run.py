@@ -10,13 +10,14 @@ Exit status: 0 pass, 1 a test failed, 2 the harness failed, 4 all skipped,
 """
 
 import argparse
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 
 from machine import HarnessError, Run, Skip, fresh_dir
-from targets import TARGETS
+from targets import TARGETS, share
 
 PASS, FAIL, ERROR, SKIP, TIMEOUT = 0, 1, 2, 4, 124
 
@@ -49,6 +50,17 @@ def stock_run(target, opts, mode):
         target, target.stock, "none", "present"), f"pvt.mode={mode}")))
 
 
+def lifecycle_run(target, opts):
+    """A run of what else happens to a guest; for kexec it sees our kernels"""
+    wanted = expect(target, "pv_timer", target.backend, "absent")
+    kernel, initrd = (os.path.relpath(path, opts.build)
+                      for path in (opts.image, opts.initrd))
+    return Run("lifecycle", f"{wanted} pvt.do=lifecycle pvt.mode=lifecycle "
+               f"pvt.steps={target.lifecycle} pvt.kernel=/{kernel} "
+               f"pvt.initrd=/{initrd}",
+               share(opts.build, "kernel") if "kexec" in target.lifecycle else ())
+
+
 def report_run(target, which):
     """A run that measures: with pv_timer, or with the device it replaces"""
     if which == "off":
@@ -78,14 +90,18 @@ def list_runs(target, opts):
     suite = stock_run if opts.stock else suite_run
     if not opts.report:
         modes = ["default"] if opts.broken else opts.modes.split(",")
-        return [suite(target, opts, mode) for mode in modes]
+        runs = [suite(target, opts, mode) for mode in modes
+                if mode != "lifecycle"]
+        if target.lifecycle and "lifecycle" in modes:
+            runs.append(lifecycle_run(target, opts))
+        return runs
     if not target.stock:
         raise Skip("there is no other device to compare with")
     return [report_run(target, "pv"), report_run(target, "off"),
             suite(target, opts, "default")]
 
 
-def summary(runs, accel):
+def summary(runs, accel, image):
     """The values of the verdict line: sums over the runs, or the first's"""
     suites = [r for r in runs if r.verdict and not r.name.startswith("report")]
     if not suites:
@@ -97,16 +113,22 @@ def summary(runs, accel):
     values["taint"] = max(int(r.verdict["taint"]) for r in suites)
     host, guest = (sum(t) for t in zip(*(r.elapsed() for r in suites)))
     values.update(host=f"{host:.1f}s", guest=f"{guest:.1f}s", accel=accel,
-                  modes=len(suites))
+                  modes=len(suites), image=image)
     return " ".join(f"{k}={v}" for k, v in values.items())
 
 
-def judge(runs, recorder, accel):
+def digest(target, opts):
+    """Which kernel it was"""
+    with open(target.image(opts), "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()[:12]
+
+
+def judge(runs, recorder, accel, image):
     """Return: the verdict line without its prefix, and the exit status"""
     for run in runs:
         run.judge()
     bad = [r for r in runs if r.reason]
-    values = summary(runs, accel)
+    values = summary(runs, accel, image)
     if not bad:
         return f"pass {values}", PASS
     reasons = "; ".join(f"{r.name}: {r.reason}" for r in bad)
@@ -154,7 +176,7 @@ def compare_target(target, opts, outdir, say):
     for name, boot, wanted in compare_boots(target):
         run = Run(name, f"{wanted} pvt.do=compare {opts.append}".strip())
         recorder, accel = boot(opts, outdir, [run], say)
-        line, status = judge([run], recorder, accel)
+        line, status = judge([run], recorder, accel, digest(target, opts))
         if status != PASS:
             return line, status
         figures.append({key: float(value) for key, value in (
@@ -178,7 +200,7 @@ def run_target(target, opts):
         return f'skip reason="{e}"', SKIP
     except (HarnessError, OSError) as e:
         return f'FAIL reason="{e}"', ERROR
-    line, status = judge(runs, recorder, accel)
+    line, status = judge(runs, recorder, accel, digest(target, opts))
     if opts.report:
         store_reports(outdir, runs, accel)
         shown = subprocess.run([sys.executable, os.path.join(HERE, "report.py"),
@@ -199,7 +221,7 @@ def parse_args():
     parser.add_argument("--uml", default="", help="the UML kernel")
     parser.add_argument("--xen", default="", help="the Xen hypervisor")
     parser.add_argument("--initrd", required=True)
-    parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--modes", default=",".join([*MODES, "lifecycle"]))
     parser.add_argument("--broken", default="",
                         choices=("", "never", "early", "drop", "refuse"))
     parser.add_argument("--append", default="",

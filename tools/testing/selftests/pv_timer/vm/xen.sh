@@ -1,16 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Unpack Xen from its Debian package, which is not installed: that would change
-# what this machine boots.
+# Unpack Xen and what dom0 needs to run guests from Debian's packages. They are
+# not installed: that would change what this machine boots.
 # Usage: xen.sh OUT
 
 set -e
-out=$1 package=xen-hypervisor-4.17-amd64
+out=$1
+packages="xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common
+	xenstore-utils
+	qemu-system-xen libxencall1 libxendevicemodel1 libxenevtchn1
+	libxenforeignmemory1 libxengnttab1 libxenhypfs1 libxenmisc4.17
+	libxenstore4 libxentoolcore1 libxentoollog1 libyajl2"
 
 download()
 {
-	apt-get -q download "$package" >download.log 2>&1
+	# shellcheck disable=SC2086
+	apt-get -q download $packages >download.log 2>&1
 }
 
 rm -rf "$out"
@@ -18,8 +24,10 @@ mkdir -p "$out"
 cd "$out"
 download || { apt-get -q update >/dev/null 2>&1 && download; } || {
 	cat download.log
-	echo "xen.sh: cannot download $package; is it in the sources of apt?" >&2
+	echo "xen.sh: cannot download what is above; is it in the sources of apt?" >&2
 	exit 1
 }
-dpkg-deb --extract "$package"_*.deb unpacked
+for package in *.deb; do
+	dpkg-deb --extract "$package" unpacked
+done
 gunzip -c unpacked/boot/xen-4.17-amd64.gz >xen
