@@ -56,7 +56,7 @@ class Run:
         host, guest = self.elapsed()
         if abs(host - guest) > CLOCK_RATIO * host + CLOCK_SLACK:
             self.add(f"clocks disagree: host {host:.1f}s guest {guest:.1f}s")
-        if self.calls is not None:
+        if self.calls is not None and self.verdict["backend"] != "none":
             self.judge_calls()
 
     def judge_calls(self):
