@@ -3,7 +3,9 @@
 #
 # Configure and build a kernel from fragments, and nothing else: allnoconfig is
 # the rest. A symbol that did not become what a fragment says is an error.
-# Usage: [CROSS_COMPILE=PREFIX] kernel.sh TREE ARCH OUT TARGET FRAGMENT...
+# LIKE= is where a kernel of almost the same configuration may have been built from
+# the same tree: the first build starts from there.
+# Usage: [CROSS_COMPILE=PREFIX] [LIKE=DIR] kernel.sh TREE ARCH OUT TARGET FRAGMENT...
 
 set -e
 tree=$1 arch=$2 out=$3 target=$4
@@ -33,6 +35,11 @@ check_fragment()
 	done
 }
 
+if [ "$LIKE" ] && [ -f "$LIKE/vmlinux" ] && [ ! -e "$out" ]; then
+	rm -rf "$out.part"
+	cp -a "$LIKE" "$out.part"
+	mv "$out.part" "$out"
+fi
 mkdir -p "$out"
 cat "$@" >"$out/fragments.config"
 KCONFIG_ALLCONFIG="$out/fragments.config" kmake allnoconfig
