@@ -13,14 +13,19 @@ from machine import Boot, HarnessError, Recorder, Run, explain, fresh_dir
 
 PROBE_LIMIT = 20
 
-KVM_HOST_CPU = "qemu64,+svm,+npt,+x2apic"
+# The TSC of QEMU is invariant, though TCG does not say so, and hosts have to know.
+INVARIANT_TSC = "+invtsc,x-force-features=on"
 
-# Older families make a Linux dom0 read an MSR that Xen does not emulate. The TSC
-# of QEMU is invariant, though TCG does not say so: Xen has to know, as it would
-# keep a clock for each CPU by rendezvous otherwise, and those are found to be up
-# to 6 ms apart when the threads of the CPUs are not on time.
-XEN_CPU = ("qemu64,family=23,model=1,stepping=2,+svm,+npt,+invtsc,"
-           "x-force-features=on")
+# Without it, KVM keeps the first frequency that Linux measured as that of all
+# guests. If the second measurement, a second later, differs from it by 250 ppm,
+# KVM has no scale for their TSC and takes it to stand still: set_tsc_khz(). What
+# they arm by it, a TSC deadline or a synthetic timer, comes seconds late.
+KVM_HOST_CPU = f"qemu64,+svm,+npt,+x2apic,{INVARIANT_TSC}"
+
+# Without it, Xen keeps a clock for each CPU by rendezvous, and those are found to
+# be up to 6 ms apart when the threads of the CPUs are not on time. Older families
+# make a Linux dom0 read an MSR that Xen does not emulate.
+XEN_CPU = f"qemu64,family=23,model=1,stepping=2,+svm,+npt,{INVARIANT_TSC}"
 
 # Linux takes KVM for Hyper-V only if KVM's own leaf is hidden
 HYPERV_CPU = ("host,kvm=off,hv-relaxed,hv-vapic,hv-time,hv-vpindex,hv-runtime,"
