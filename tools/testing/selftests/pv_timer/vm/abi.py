@@ -18,6 +18,9 @@ TIMER_OPS = range(6, 10)
 TIMER_CALLS = {"set_timer_op", *(f"MSR {msr:#x}" for msr in TIMER_MSRS),
                *(f"vcpu_op {op}" for op in TIMER_OPS)}
 
+# What the architecture restores on resume, whoever ticks: lapic_resume()
+RESTORED = {"MSR 0x838", "MSR 0x83e"}
+
 # A backend that arms as another one
 ARMS_AS = {"kvm": "lapic-deadline", "broken-early": "lapic-deadline",
            "broken-drop": "lapic-deadline"}

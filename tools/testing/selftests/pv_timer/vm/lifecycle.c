@@ -8,6 +8,7 @@
  *   host	the host pauses, saves and restores the guest, and says on the
  *		verdict channel what it has done, one line each, "end" at last
  *   hotplug	all CPUs but the first go offline and come back
+ *   suspend	to RAM, until the alarm of the RTC: CPUs and timers lose their state
  *   kexec	the kernel pvt.kernel= with pvt.initrd=, both on a file system of
  *		the host, boots in place of this one and takes the steps after it
  */
@@ -32,8 +33,10 @@
 #define MAX_CPUS	64
 #define SLEEPS		51
 #define HOTPLUGS	50
+#define SUSPENDS	3
 #define CHECKS		20
 #define FILES		"/mnt"
+#define RTC		"/sys/class/rtc/rtc0"
 
 /* Not every architecture has it */
 #ifndef SYS_kexec_file_load
@@ -184,6 +187,34 @@ static void replug_cpus(struct verdict *v)
 	}
 }
 
+/* Seconds that the monotonic clock has not counted */
+static double not_counted(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return uptime() - ts.tv_sec - ts.tv_nsec / 1e9;
+}
+
+static void suspend_to_ram(struct verdict *v)
+{
+	char after[32];
+	double before;
+	int round;
+
+	for (round = 1; round <= SUSPENDS; round++) {
+		before = not_counted();
+		if (write_file(RTC "/wakealarm", "+2"))
+			die(RTC);
+		if (write_file("/sys/power/state", "mem"))
+			die("/sys/power/state");
+		snprintf(after, sizeof(after), "suspend %d", round);
+		if (not_counted() - before < 0.5)
+			fail(v, "%s: it was awake", after);
+		tell_state(after, check_tick(v, after));
+	}
+}
+
 static int open_file(const char *name)
 {
 	char path[512];
@@ -199,6 +230,7 @@ static int open_file(const char *name)
 /* The same parameters but for the steps, and what has been tested so far */
 static void next_cmdline(const struct verdict *v, char *line, size_t size)
 {
+	const char *left = strstr(option("steps", ""), "kexec") + strlen("kexec");
 	char old[4096], *word, *save;
 	size_t len = 0;
 
@@ -208,7 +240,8 @@ static void next_cmdline(const struct verdict *v, char *line, size_t size)
 		if (strncmp(word, "pvt.steps=", 10))
 			len += snprintf(line + len, size - len, "%s ", word);
 	}
-	snprintf(line + len, size - len, "pvt.steps=booted pvt.before=%d", v->ok);
+	snprintf(line + len, size - len, "pvt.steps=booted%s pvt.before=%d", left,
+		 v->ok);
 }
 
 /* What this kernel has to be blamed for, the next one cannot tell */
@@ -255,6 +288,7 @@ static const struct {
 } steps[] = {
 	{ "host", serve_host },
 	{ "hotplug", replug_cpus },
+	{ "suspend", suspend_to_ram },
 	{ "kexec", boot_again },
 	{ "booted", go_on },
 };

@@ -296,16 +296,16 @@ SBI_ONLY = "rv64,sstc=off"
 
 TARGETS = {t.name: t for t in (
     Target("kvm", partial(boot_on_kvm, cpu="host"), 2, "kvm", "lapic-deadline",
-           lifecycle="hotplug,kexec"),
-    Target("tcg", boot_tcg, 2, "lapic", "lapic"),
+           lifecycle="hotplug,kexec,suspend"),
+    Target("tcg", boot_tcg, 2, "lapic", "lapic", lifecycle="hotplug,suspend"),
     Target("xen-pv", boot_xen_pv, 2, "xen", lifecycle="hotplug"),
     Target("xen-domu", partial(boot_xen_guest, kind="pv"), 2, "xen",
            lifecycle="host,hotplug"),
     Target("xen-pvh", partial(boot_xen_guest, kind="pvh"), 2, "xen"),
     Target("xen-hvm", partial(boot_xen_guest, kind="hvm"), 2, "xen"),
     Target("hyperv", partial(boot_on_kvm, cpu=HYPERV_CPU), 2, "hyperv",
-           "lapic-deadline", lifecycle="hotplug,kexec"),
-    Target("vmware", boot_vmware, 2, "vmware", "lapic"),
+           "lapic-deadline", lifecycle="hotplug,kexec,suspend"),
+    Target("vmware", boot_vmware, 2, "vmware", "lapic", lifecycle="hotplug,suspend"),
     Target("um", boot_um, 1, "um", image=lambda opts: opts.uml),
     Target("sbi", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi", bare=Bare(
         partial(boot_riscv64, kernel="riscv64-stock", cpu=SBI_ONLY),
