@@ -38,6 +38,9 @@ check_fragment()
 if [ "$LIKE" ] && [ -f "$LIKE/vmlinux" ] && [ ! -e "$out" ]; then
 	rm -rf "$out.part"
 	cp -a "$LIKE" "$out.part"
+	# Tools are told from others by their path. A new objtool rebuilds everything.
+	find "$out.part/tools" -name '.*.cmd' -exec \
+		sed -i "s|$(realpath "$LIKE")/|$(realpath "$out")/|g" {} +
 	mv "$out.part" "$out"
 fi
 mkdir -p "$out"
