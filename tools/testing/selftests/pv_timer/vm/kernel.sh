@@ -38,7 +38,8 @@ check_fragment()
 if [ "$LIKE" ] && [ -f "$LIKE/vmlinux" ] && [ ! -e "$out" ]; then
 	rm -rf "$out.part"
 	cp -a "$LIKE" "$out.part"
-	# Tools are told from others by their path. A new objtool rebuilds everything.
+	# Objects of tools/ are recorded with the absolute path of their directory. If it
+	# is another one, objtool is rebuilt, and then all that it has looked at.
 	find "$out.part/tools" -name '.*.cmd' -exec \
 		sed -i "s|$(realpath "$LIKE")/|$(realpath "$out")/|g" {} +
 	mv "$out.part" "$out"
