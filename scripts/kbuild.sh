@@ -5,7 +5,7 @@
 # The caller sets $tree and $build.
 
 export CCACHE_BASEDIR="${CCACHE_BASEDIR:-$(cd "$(dirname "$0")/.." && pwd)}"
-export CCACHE_NOHASHDIR=1
+export CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 export KBUILD_BUILD_TIMESTAMP=2024-01-01 KBUILD_BUILD_USER=pv
 export KBUILD_BUILD_HOST=timer PYTHONDONTWRITEBYTECODE=1
 
