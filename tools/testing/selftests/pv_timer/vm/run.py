@@ -25,7 +25,7 @@ MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off"}
 
 # Seconds that one run may take, from the start of its guest, and one whose
 # guest is expected to hang
-RUN_LIMIT, BROKEN_LIMIT = 180, 100
+RUN_LIMIT, BROKEN_LIMIT = 180, 80
 
 # What compare.c measures: key, decimal places, what pv_timer has to be below
 FIGURES = (
