@@ -252,23 +252,24 @@ static bool pv_timer_overdue(struct pv_timer_cpu *pt, u64 now, s64 ticks)
 }
 
 /*
- * Does the armed deadline serve the wanted expiry as well? A CPU that stops
- * its tick is not woken for nothing, and what has passed is not relied on: its
- * interrupt may be lost. It may also be held back, as irqs are off here, but not
- * for a second.
+ * Does the armed deadline serve the wanted expiry as well? Not an earlier one,
+ * which no clock has to be read for. A CPU that stops its tick is not woken for
+ * nothing, and what has passed is not relied on: its interrupt may be lost. It
+ * may also be held back, as irqs are off here, but not for a second.
  */
 static bool pv_timer_can_elide(struct pv_timer_cpu *pt)
 {
-	u64 now = static_call(pv_timer_now)();
+	u64 now;
 
+	if (pt->want < pt->armed_for)
+		return false;
+	now = static_call(pv_timer_now)();
 	if ((s64)(now - pt->armed) >= 0) {
 		if (pv_timer_overdue(pt, now, HZ * pv_timer_tick))
 			pv_timer_lost(pt);
 		return false;
 	}
-	if (pt->want == pt->armed_for)
-		return true;
-	return pt->want > pt->armed_for && !tick_nohz_tick_stopped();
+	return pt->want == pt->armed_for || !tick_nohz_tick_stopped();
 }
 
 static struct pv_timer_cpu *ced_to_pv_timer(struct clock_event_device *ced)

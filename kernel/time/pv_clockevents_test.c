@@ -668,6 +668,15 @@ static void arms_an_earlier_expiry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_ELIDED], 0);
 }
 
+static void earlier_expiry_reads_each_clock_once(struct kunit *test)
+{
+	use(0);
+	program(in_ns(1000));
+	fake.reads = 0;
+	program(in_ns(999));
+	KUNIT_EXPECT_EQ(test, fake.reads, 2);
+}
+
 static void arms_an_earlier_expiry_than_the_elided_one(struct kunit *test)
 {
 	use(0);
@@ -1472,6 +1481,17 @@ static void coupled_deadline_reads_no_clock(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake.told, at(in_ns(1000)));
 }
 
+static void earlier_coupled_deadline_reads_no_clock(struct kunit *test)
+{
+	couple_at(FAKE_HZ);
+	program(in_ns(1000));
+	program(in_ns(999));
+	EXPECT_CALLS(test, "arm arm");
+	KUNIT_EXPECT_EQ(test, fake.reads, 0);
+	program(in_ns(1000));
+	KUNIT_EXPECT_EQ(test, fake.reads, 1);
+}
+
 static void coupled_deadline_is_never_early(struct kunit *test)
 {
 	const struct frequency *frequency = test->param_value;
@@ -2244,6 +2264,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(arms_a_later_expiry_if_the_tick_is_stopped),
 	KUNIT_CASE(elides_the_same_expiry_if_the_tick_is_stopped),
 	KUNIT_CASE(arms_an_earlier_expiry),
+	KUNIT_CASE(earlier_expiry_reads_each_clock_once),
 	KUNIT_CASE(arms_an_earlier_expiry_than_the_elided_one),
 	KUNIT_CASE(does_not_rely_on_a_deadline_that_has_passed),
 	KUNIT_CASE(held_back_for_a_second_is_not_lost),
@@ -2310,6 +2331,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 			 frequencies_gen_params),
 	KUNIT_CASE_PARAM(jiffy_is_converted, frequencies_gen_params),
 	KUNIT_CASE(coupled_deadline_reads_no_clock),
+	KUNIT_CASE(earlier_coupled_deadline_reads_no_clock),
 	KUNIT_CASE_PARAM(coupled_deadline_is_never_early,
 			 frequencies_gen_params),
 	KUNIT_CASE(coupled_deadline_counts_from_the_last_update),
