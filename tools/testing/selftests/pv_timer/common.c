@@ -48,13 +48,23 @@ struct timespec ns_to_ts(long long ns)
 	};
 }
 
-/* Keep the CPU busy, without a system call where there is a vDSO. */
-void spin(long long ns)
+/*
+ * Keep the CPU busy, without a system call where there is a vDSO. Returns for how
+ * long it was not: what stands still for half a tick is not a busy loop, but a
+ * CPU that its hypervisor has taken away, and its tick with it.
+ */
+long long spin(long long ns)
 {
-	long long end = now_ns(CLOCK_MONOTONIC) + ns;
+	long long last, now = now_ns(CLOCK_MONOTONIC), end = now + ns;
+	long long gap = tick_ns() / 2, stolen = 0;
 
-	while (now_ns(CLOCK_MONOTONIC) < end)
-		;
+	while (now < end) {
+		last = now;
+		now = now_ns(CLOCK_MONOTONIC);
+		if (now - last > gap)
+			stolen += now - last;
+	}
+	return stolen;
 }
 
 /* Those that this process may run on: the others are somebody else's. */

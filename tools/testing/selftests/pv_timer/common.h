@@ -51,7 +51,7 @@ enum mode {
 
 long long now_ns(clockid_t clock);
 struct timespec ns_to_ts(long long ns);
-void spin(long long ns);
+long long spin(long long ns);
 
 int online_cpus(int cpus[MAX_CPUS]);
 bool pin(int cpu);
