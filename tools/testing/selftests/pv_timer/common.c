@@ -119,6 +119,8 @@ enum mode boot_mode(void)
 		return MODE_NOHZ_OFF;
 	if (mode && !strcmp(mode, "highres-off"))
 		return MODE_HIGHRES_OFF;
+	if (mode && !strcmp(mode, "broken"))
+		return MODE_BROKEN;
 	return MODE_DEFAULT;
 }
 

@@ -47,6 +47,7 @@ enum mode {
 	MODE_DEFAULT,
 	MODE_NOHZ_OFF,
 	MODE_HIGHRES_OFF,
+	MODE_BROKEN,
 };
 
 long long now_ns(clockid_t clock);

@@ -10,7 +10,8 @@
  *			kernel can tell as well, "host" to run other guests,
  *			"lifecycle" while the host saves and restores it,
  *			or "probe" to show that the guest boots
- *   mode=default	how the kernel was booted: default, nohz-off, highres-off
+ *   mode=default	how the kernel was booted: default, nohz-off, highres-off,
+ *			or on a broken backend: broken
  *   cpus=2		how many CPUs there should be
  *   device=pv_timer	the clock event device expected on each of them
  *   backend=kvm	the backend expected, "none" for the stock kernel

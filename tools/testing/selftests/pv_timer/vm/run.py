@@ -40,8 +40,9 @@ def suite_run(target, opts, mode):
     """A run of the tests in one of the modes"""
     backend = f"broken-{opts.broken}" if opts.broken else target.backend
     choice = f"pv_timer={backend}" if opts.broken else ""
-    return Run(mode, " ".join((MODES[mode], choice, expect(
-        target, "pv_timer", backend, "absent"), f"pvt.mode={mode}")))
+    name = "broken" if opts.broken else mode
+    return Run(name, " ".join((MODES[mode], choice, expect(
+        target, "pv_timer", backend, "absent"), f"pvt.mode={name}")))
 
 
 def stock_run(target, opts, mode):
