@@ -44,7 +44,7 @@ help:
 	@echo '                       vmware, sbi, sstc, goldfish'
 	@echo '        MODES=default  one boot each; also nohz-off, highres-off, and'
 	@echo '                       lifecycle: save and restore, hotplug, kexec,'
-	@echo '                       suspend'
+	@echo '                       suspend, time travel'
 	@echo '        BROKEN=never   with a broken backend (never, early, drop): red;'
 	@echo '                       on xen-pv: refuse'
 	@echo 'make compare           goldfish, a stock kernel against pv_timer'

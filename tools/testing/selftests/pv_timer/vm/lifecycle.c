@@ -35,6 +35,7 @@
 #define HOTPLUGS	50
 #define SUSPENDS	3
 #define CHECKS		20
+#define HOUR		3600
 #define FILES		"/mnt"
 #define RTC		"/sys/class/rtc/rtc0"
 
@@ -284,6 +285,30 @@ static void go_on(struct verdict *v)
 	tell_state("kexec", worst);
 }
 
+/*
+ * The host's clock knows nothing of it: an hour goes by in no time there. Only
+ * sleeping takes time with an infinitely fast CPU, else what runs does as well.
+ */
+static void simulate(struct verdict *v)
+{
+	bool fast = strstr(option("mode", ""), "inf-cpu");
+	const struct timespec hour = { .tv_sec = HOUR };
+	double late;
+
+	stop_load();
+	late = uptime();
+	tell("end %.6f", late);
+	nanosleep(&hour, NULL);
+	late = (uptime() - late - HOUR) * 1000;
+	v->plan++;
+	if (late >= 0 && late <= (fast ? 1 : 1000))
+		v->ok++;
+	else
+		fail(v, "an hour was late by %.3f ms", late);
+	tell("note an hour was late by %.3f ms", late);
+	tell_state("an hour", check_tick(v, "an hour"));
+}
+
 static const struct {
 	const char *name;
 	void (*take)(struct verdict *v);
@@ -293,6 +318,7 @@ static const struct {
 	{ "suspend", suspend_to_ram },
 	{ "kexec", boot_again },
 	{ "booted", go_on },
+	{ "simulate", simulate },
 };
 
 static void take(struct verdict *v, const char *name)

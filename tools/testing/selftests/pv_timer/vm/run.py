@@ -51,12 +51,13 @@ def stock_run(target, opts, mode):
         target, target.stock, "none", "present"), f"pvt.mode={mode}")))
 
 
-def lifecycle_run(target, opts):
+def lifecycle_run(target, opts, clock):
     """A run of what else happens to a guest; for kexec it sees our kernels"""
+    name = clock.replace("=", "-") or "lifecycle"
     wanted = expect(target, "pv_timer", target.backend, "absent")
     kernel, initrd = (os.path.relpath(path, opts.build)
                       for path in (opts.image, opts.initrd))
-    return Run("lifecycle", f"{wanted} pvt.do=lifecycle pvt.mode=lifecycle "
+    return Run(name, f"{clock} {wanted} pvt.do=lifecycle pvt.mode={name} "
                f"pvt.steps={target.lifecycle} pvt.kernel=/{kernel} "
                f"pvt.initrd=/{initrd}",
                share(opts.build, "kernel") if "kexec" in target.lifecycle else ())
@@ -94,7 +95,8 @@ def list_runs(target, opts):
         runs = [suite(target, opts, mode) for mode in modes
                 if mode != "lifecycle"]
         if target.lifecycle and "lifecycle" in modes:
-            runs.append(lifecycle_run(target, opts))
+            runs += [lifecycle_run(target, opts, clock)
+                     for clock in target.clocks]
         return runs
     if not target.stock:
         raise Skip("there is no other device to compare with")

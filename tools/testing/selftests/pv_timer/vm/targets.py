@@ -41,6 +41,7 @@ class Target:
     backend: str
     stock: str = ""         # device with pv_timer=off, empty if there is none
     lifecycle: str = ""     # what else happens to it, see lifecycle.c
+    clocks: tuple = ("",)   # kernel parameters for that, one boot each
     bare: "Bare" = None     # the kernel to compare with, where "off" cannot be
     image: Callable = lambda opts: opts.image
 
@@ -306,7 +307,9 @@ TARGETS = {t.name: t for t in (
     Target("hyperv", partial(boot_on_kvm, cpu=HYPERV_CPU), 2, "hyperv",
            "lapic-deadline", lifecycle="hotplug,kexec,suspend"),
     Target("vmware", boot_vmware, 2, "vmware", "lapic", lifecycle="hotplug,suspend"),
-    Target("um", boot_um, 1, "um", image=lambda opts: opts.uml),
+    Target("um", boot_um, 1, "um", lifecycle="simulate",
+           clocks=("time-travel", "time-travel=inf-cpu"),
+           image=lambda opts: opts.uml),
     Target("sbi", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi", bare=Bare(
         partial(boot_riscv64, kernel="riscv64-stock", cpu=SBI_ONLY),
         "riscv_timer_clockevent"), image=riscv64_image),
