@@ -298,6 +298,8 @@ SBI_ONLY = "rv64,sstc=off"
 TARGETS = {t.name: t for t in (
     Target("kvm", partial(boot_on_kvm, cpu="host"), 2, "kvm", "lapic-deadline",
            lifecycle="hotplug,kexec,suspend"),
+    Target("kvm-lapic", partial(boot_on_kvm, cpu="host,-tsc-deadline"), 2, "lapic",
+           "lapic"),
     Target("tcg", boot_tcg, 2, "lapic", "lapic", lifecycle="hotplug,suspend"),
     Target("xen-pv", boot_xen_pv, 2, "xen", lifecycle="hotplug"),
     Target("xen-domu", partial(boot_xen_guest, kind="pv"), 2, "xen",
