@@ -3,8 +3,8 @@
 #
 # Configure and build a kernel from fragments, and nothing else: allnoconfig is
 # the rest. A symbol that did not become what a fragment says is an error.
-# LIKE= is where a kernel of almost the same configuration may have been built from
-# the same tree: the first build starts from there.
+# LIKE= is where a kernel of almost the same configuration may have been built, from
+# this tree or from one that is the same: the first build starts from there.
 # Usage: [CROSS_COMPILE=PREFIX] [LIKE=DIR] kernel.sh TREE ARCH OUT TARGET FRAGMENT...
 
 set -e
@@ -36,13 +36,7 @@ check_fragment()
 }
 
 if [ "$LIKE" ] && [ -f "$LIKE/vmlinux" ] && [ ! -e "$out" ]; then
-	rm -rf "$out.part"
-	cp -a "$LIKE" "$out.part"
-	# Objects of tools/ are recorded with the absolute path of their directory. If it
-	# is another one, objtool is rebuilt, and then all that it has looked at.
-	find "$out.part/tools" -name '.*.cmd' -exec \
-		sed -i "s|$(realpath "$LIKE")/|$(realpath "$out")/|g" {} +
-	mv "$out.part" "$out"
+	./like.sh "$LIKE" "$tree" "$out"
 fi
 mkdir -p "$out"
 cat "$@" >"$out/fragments.config"
