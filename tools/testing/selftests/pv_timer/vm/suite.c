@@ -11,14 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "init.h"
 
 /*
  * @v: where the counts go
- * @console: lines held back while a program runs: a serial line that is
- *	emulated disturbs what is being measured
+ * @console: lines held back until all have run: each 16 characters on a serial
+ *	line are an interrupt, which would keep the tick of the next program
+ *	from stopping
  * @programs: announced by the runner
  * @done: programs finished
  * @program: the one that runs
@@ -102,7 +104,7 @@ static void suite_line(char *line, void *arg)
 	}
 	if (!strncmp(line, "ok ", 3) || !strncmp(line, "not ok ", 7)) {
 		program_done(s, line);
-		fflush(s->console);
+		printf("init: %s\n", line);
 	} else if (sscanf(line, "1..%d", &programs) == 1) {
 		s->programs = programs;
 	}
@@ -184,6 +186,8 @@ void run_suite(struct verdict *v)
 	setvbuf(s.console, buffer, _IOFBF, sizeof(buffer));
 	if (run(access(script[0], X_OK) ? program : script, suite_line, &s) < 0)
 		fail(v, "tests silent for %d s after: %s", SILENCE_SEC, s.last);
+	fflush(s.console);
+	tcdrain(fileno(s.console));
 	fclose(s.console);
 	judge_suite(&s);
 }
