@@ -178,9 +178,10 @@ static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
 {
 	u64 now = static_call(pv_timer_now)();
 	u64 left = max_t(s64, deadline - now, !!(pv_timer->flags & PV_TIMER_RELATIVE));
+	u64 most = READ_ONCE(pv_timer_max_ticks);
 
-	if (pv_timer_max_ticks && left > pv_timer_max_ticks) {
-		left = pv_timer_max_ticks;
+	if (most && left > most) {
+		left = most;
 		/* Anything from this expiry on waits for the interrupt */
 		pt->armed_for = ktime_sub_ns(pt->want, 1);
 	}
@@ -194,7 +195,7 @@ static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
 static int pv_timer_arm_deadline(struct pv_timer_cpu *pt, u64 deadline)
 {
 	pt->armed_for = pt->want;
-	if (pv_timer_max_ticks ||
+	if (READ_ONCE(pv_timer_max_ticks) ||
 	    pv_timer->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT))
 		return pv_timer_arm_limited(pt, deadline);
 	WRITE_ONCE(pt->armed, deadline);
@@ -236,12 +237,14 @@ static int pv_timer_program(struct pv_timer_cpu *pt)
 static void pv_timer_lost(struct pv_timer_cpu *pt)
 {
 	pv_timer_failed(pt, PV_TIMER_LOST, -ETIME);
-	pv_timer_max_ticks = min_not_zero(pv_timer_max_ticks, HZ * pv_timer_tick);
+	WRITE_ONCE(pv_timer_max_ticks,
+		   min_not_zero(pv_timer->max_ticks, HZ * pv_timer_tick));
 }
 
 static bool pv_timer_is_wanted(const struct pv_timer_cpu *pt)
 {
-	return pt->want != KTIME_MAX || pv_timer_max_ticks != pv_timer->max_ticks;
+	return pt->want != KTIME_MAX ||
+	       READ_ONCE(pv_timer_max_ticks) != pv_timer->max_ticks;
 }
 
 static bool pv_timer_overdue(struct pv_timer_cpu *pt, u64 now, s64 ticks)
