@@ -37,6 +37,7 @@ struct phase {
 struct load_cpu {
 	int cpu;
 	const struct phase *phase;
+	long long sleeps;
 };
 
 /* A value must be one word. */
@@ -144,6 +145,7 @@ static void *sleeping(void *arg)
 		at = now_ns(CLOCK_MONOTONIC) + MSEC;
 		ts = ns_to_ts(at);
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+		load->sleeps++;
 	}
 	return NULL;
 }
@@ -184,8 +186,8 @@ static long long all_interrupts(void)
 /* Returns the timer interrupts per second, -1 if they are not known. */
 static long long run_phase(const struct phase *phase)
 {
-	struct load_cpu loads[MAX_CPUS];
-	long long start, took, interrupts;
+	struct load_cpu loads[MAX_CPUS] = {};
+	long long start, took, interrupts, sleeps = 0;
 	struct pv_stats before, after;
 	bool pv;
 	int i;
@@ -207,6 +209,10 @@ static long long run_phase(const struct phase *phase)
 	       (double)took / SEC);
 	if (interrupts >= 0)
 		printf(" interrupts=%lld", interrupts);
+	for (i = 0; i < MAX_CPUS; i++)
+		sleeps += loads[i].sleeps;
+	if (sleeps)
+		printf(" sleeps=%lld", sleeps);
 	for (i = 0; pv && i < PV_NR_STATS; i++)
 		printf(" %s=%lld", pv_stat_names[i], after.v[i] - before.v[i]);
 	printf("\n");

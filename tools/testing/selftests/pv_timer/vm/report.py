@@ -62,12 +62,15 @@ class Report:
         return self.facts.get(key, default)
 
     def rate(self, phase, key):
-        """A count per second, None if it was not counted."""
+        """A count per second, or per sleep, None if it was not counted.
+
+        How many sleeps a second has is a matter of the machine.
+        """
         counts = self.phases.get(phase, {})
-        seconds = counts.get("seconds", 0)
-        if key not in counts or not seconds:
+        units = counts.get("sleeps") or counts.get("seconds")
+        if key not in counts or not units:
             return None
-        return counts[key] / seconds
+        return counts[key] / units
 
     def device(self):
         """The device of all CPUs, or each where they differ."""
@@ -111,7 +114,7 @@ def ratio(old, new):
 
 def number(value):
     """A rate in a column, a dash if it is unknown."""
-    return "-" if value is None else f"{value:,.1f}"
+    return "-" if value is None else f"{value:,.2f}"
 
 
 def print_facts(old, new):
@@ -141,32 +144,32 @@ def counted(old, new, phase):
     keys = {}
     for report in (new, old):
         keys.update(dict.fromkeys(report.phases.get(phase, {})))
-    return [k for k in keys if k not in STATS and k != "seconds"]
+    return [k for k in keys if k not in (*STATS, "seconds", "sleeps")]
 
 
 def print_rates(old, new):
-    """Per second: what the timer costs in each phase."""
-    print(f"\n{'per second':<12}{'':<26}{'old device':>14}{'pv_timer':>14}"
-          f"{'ratio':>12}")
+    """What the timer costs in each phase."""
+    print(f"\n{'':<38}{'old device':>14}{'pv_timer':>14}{'ratio':>12}")
     for phase in PHASES:
-        name = phase
+        counts = new.phases.get(phase, {})
+        print(f"{phase}, per {'sleep of 1 ms' if 'sleeps' in counts else 'second'}")
         for key in counted(old, new, phase):
             rates = old.rate(phase, key), new.rate(phase, key)
             label = LABELS.get(key, key.replace("_", " "))
-            print(f"{name:<12}{label:<26}{number(rates[0]):>14}"
+            print(f"{'':<12}{label:<26}{number(rates[0]):>14}"
                   f"{number(rates[1]):>14}{ratio(*rates):>12}")
-            name = ""
 
 
 def print_stats(new):
     """What the core did with the requests, in whole numbers."""
     shown = ["set", "armed", "elided", "soaked", "early", "spurious", "lost",
              "refused"]
-    print(f"\n{'pv_timer':<10}{'seconds':>8}" +
+    print(f"\n{'pv_timer':<10}{'seconds':>8}{'sleeps':>7}" +
           "".join(s.rjust(max(len(s) + 1, 7)) for s in shown))
     for phase in PHASES:
         counts = new.phases.get(phase, {})
-        line = f"{phase:<10}{counts.get('seconds', 0):>8.1f}"
+        line = f"{phase:<10}{counts.get('seconds', 0):>8.1f}" + \
+            f"{counts.get('sleeps', 0):>7.0f}"
         for stat in shown:
             cell = f"{counts[stat]:.0f}" if stat in counts else "-"
             line += cell.rjust(max(len(stat) + 1, 7))
