@@ -91,12 +91,19 @@ static void program_done(struct suite *s, const char *line)
 	s->failed_before = s->failed;
 }
 
+/* What the harness says around each test: its result has the name as well */
+static bool is_frame(const char *line)
+{
+	return !strncmp(line, "# #  RUN ", 9) || !strncmp(line, "# #            OK ", 18);
+}
+
 static void suite_line(char *line, void *arg)
 {
 	struct suite *s = arg;
 	int programs;
 
-	fprintf(s->console, "%s\n", line);
+	if (!is_frame(line))
+		fprintf(s->console, "%s\n", line);
 	snprintf(s->last, sizeof(s->last), "%s", line);
 	if (!strncmp(line, "# ", 2)) {
 		nested_line(s, line + 2);
