@@ -26,7 +26,7 @@ kmake()
 	*) arch=x86_64 cross= ;;
 	esac
 	case $name in
-	*-clang) set -- LLVM=1 CC='ccache clang' HOSTCC='ccache gcc' "$@" ;;
+	*-clang) set -- LLVM=1 CC='ccache clang' HOSTCC='ccache clang' "$@" ;;
 	*) set -- CROSS_COMPILE=$cross CC="ccache ${cross}gcc" \
 		HOSTCC='ccache gcc' "$@" ;;
 	esac

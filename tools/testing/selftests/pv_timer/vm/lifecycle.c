@@ -11,6 +11,7 @@
  *   suspend	to RAM, until the alarm of the RTC: CPUs and timers lose their state
  *   kexec	the kernel pvt.kernel= with pvt.initrd=, both on a file system of
  *		the host, boots in place of this one and takes the steps after it
+ *   simulate	a sleep of an hour in the time travel of User-Mode Linux
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
