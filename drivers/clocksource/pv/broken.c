@@ -7,6 +7,7 @@
  */
 #include <linux/kvm_para.h>
 #include <linux/percpu.h>
+#include <linux/smp.h>
 
 #include "lapic.h"
 
@@ -31,9 +32,12 @@ static int broken_arm_early(u64 deadline)
 
 static DEFINE_PER_CPU(unsigned int, broken_arms);
 
+/* Not on the boot CPU: one that has lost its interrupt needs another to notice */
 static int broken_arm_drop(u64 deadline)
 {
-	return lapic_deadline_arm(this_cpu_inc_return(broken_arms) % 100 ? deadline : 0);
+	bool drop = smp_processor_id() && this_cpu_inc_return(broken_arms) % 100 == 0;
+
+	return lapic_deadline_arm(drop ? 0 : deadline);
 }
 
 #define BROKEN_BACKEND(kind)						\

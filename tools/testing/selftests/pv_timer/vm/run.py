@@ -23,9 +23,8 @@ PASS, FAIL, ERROR, SKIP, TIMEOUT = 0, 1, 2, 4, 124
 
 MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off"}
 
-# Seconds that one run may take, from the start of its guest, and one whose
-# guest is expected to hang
-RUN_LIMIT, BROKEN_LIMIT = 180, 80
+# Seconds that one run may take, from the start of its guest
+RUN_LIMIT = 180
 
 # What compare.c measures: key, decimal places, what pv_timer has to be below
 FIGURES = (
@@ -230,9 +229,8 @@ def parse_args():
                         choices=("", "never", "early", "drop", "refuse"))
     parser.add_argument("--append", default="",
                         help="more parameters for the kernel of the guest")
-    parser.add_argument("--limit", type=int,
-                        help=f"seconds that one run may take ({RUN_LIMIT}, "
-                        f"with --broken {BROKEN_LIMIT})")
+    parser.add_argument("--limit", type=int, default=RUN_LIMIT,
+                        help=f"seconds that one run may take ({RUN_LIMIT})")
     parser.add_argument("--report", action="store_true",
                         help="measure, with pv_timer and without")
     parser.add_argument("--compare", action="store_true",
@@ -242,7 +240,6 @@ def parse_args():
     parser.add_argument("--verbose", action="store_true",
                         help="show the console")
     opts = parser.parse_args()
-    opts.limit = opts.limit or (BROKEN_LIMIT if opts.broken else RUN_LIMIT)
     for name in ("build", "image", "uml", "xen", "initrd"):
         if getattr(opts, name):
             setattr(opts, name, os.path.abspath(getattr(opts, name)))
