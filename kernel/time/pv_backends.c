@@ -35,7 +35,7 @@ static struct pv_timer_known {
 } pv_timer_known[PV_TIMER_MAX_BACKENDS];
 static unsigned int pv_timer_nr_known;
 
-/* Protection for the above */
+/* Protection for the above, and for the choice between them */
 static DEFINE_MUTEX(pv_timer_mutex);
 
 /* The architecture has asked for a timer */
@@ -361,6 +361,7 @@ static struct kobj_attribute available_backends = __ATTR_RO(available_backends);
 static ssize_t current_backend_show(struct kobject *kobj,
 				    struct kobj_attribute *attr, char *buf)
 {
+	guard(mutex)(&pv_timer_mutex);
 	return sysfs_emit(buf, "%s\n", pv_timer ? pv_timer->name : "none");
 }
 
@@ -387,7 +388,8 @@ static int stats_show(struct seq_file *m, void *unused)
 	for_each_possible_cpu(cpu) {
 		seq_printf(m, "\n%3u", cpu);
 		for (i = 0; i < PV_TIMER_NR_STATS; i++)
-			seq_printf(m, " %10lu", per_cpu(pv_timer_cpus, cpu).stats[i]);
+			seq_printf(m, " %10lu",
+				   READ_ONCE(per_cpu(pv_timer_cpus, cpu).stats[i]));
 	}
 	seq_putc(m, '\n');
 	return 0;
