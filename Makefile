@@ -51,7 +51,7 @@ help:
 	@echo 'make compare           goldfish, a stock kernel against pv_timer'
 	@echo 'make kunit             unit tests of the core, on UML, natively'
 	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
-	@echo 'make count             code lines, against their limits'
+	@echo 'make count             code lines, and those that they replace'
 	@echo 'make test              all of the above; says what and how long'
 	@echo 'make apply             put pv_timer on a Linux 6.12 tree'
 	@echo 'make unapply           take it off again, byte for byte'

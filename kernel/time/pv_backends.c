@@ -15,18 +15,18 @@
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
-#include <linux/kexec.h>
 #include <linux/kobject.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pv_timer.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
-#include <linux/syscore_ops.h>
 #include <linux/sysfs.h>
 
 #include "pv_clockevents.h"
 
 #define PV_TIMER_MAX_BACKENDS	16
+#define PV_TIMER_MAX_CLOCKS	2
 
 /* The backends that are present, best first */
 static struct pv_timer_known {
@@ -88,9 +88,9 @@ static int pv_timer_request_irq(const struct pv_timer_backend *backend, int irq)
 	if (irq < 0)
 		return irq;
 	if (backend->flags & PV_TIMER_GLOBAL)
-		return request_irq(irq, pv_timer_irq_handler, IRQF_TIMER,
+		return request_irq(irq, pv_timer_line_handler, IRQF_TIMER,
 				   "pv_timer", NULL);
-	err = __request_percpu_irq(irq, pv_timer_irq_handler, IRQF_TIMER,
+	err = __request_percpu_irq(irq, pv_timer_line_handler, IRQF_TIMER,
 				   "pv_timer", &pv_timer_cpus);
 	if (!err)
 		pv_timer_percpu_irq = irq;
@@ -148,21 +148,19 @@ static int pv_timer_bring_up(const struct pv_timer_backend *backend)
  */
 static int pv_timer_start(const struct pv_timer_backend *backend, u64 hz)
 {
-	struct clocksource *cs = backend->clocksource;
 	int err;
 
+	if (!try_module_get(backend->owner))
+		return -ENODEV;
 	pv_timer_adopt(backend, hz);
 	err = pv_timer_bring_up(backend);
 	if (err) {
 		static_branch_disable(&pv_timer_active);
 		pv_timer = NULL;
+		module_put(backend->owner);
 		return err;
 	}
-
-	if (cs && clocksource_register_hz(cs, hz))
-		pr_err("cannot register clocksource %s\n", cs->name);
-	if (backend->cs_id != CSID_GENERIC)
-		pv_timer_couple();
+	pv_timer_couple();
 	return 0;
 }
 
@@ -206,50 +204,63 @@ static void pv_timer_choose(void)
 		pv_timer_param, pv_timer ? pv_timer->name : "none", present);
 }
 
-static const char *pv_timer_missing(const struct pv_timer_backend *backend)
+/* What is mandatory, and what cannot be together */
+static const char *pv_timer_flaw(const struct pv_timer_backend *backend)
 {
 	if (!backend->name || !*backend->name || !strcmp(backend->name, "off"))
-		return "name";
+		return "lacks a name";
 	if (!backend->probe)
-		return "probe()";
+		return "lacks probe()";
 	if (!backend->now)
-		return "now()";
+		return "lacks now()";
 	if (!backend->arm)
-		return "arm()";
+		return "lacks arm()";
 	if (!backend->disarm)
-		return "disarm()";
-	if (!backend->arm_periodic != !backend->disarm_periodic)
-		return "one of arm_periodic() and disarm_periodic()";
-	if (!(~backend->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT)))
-		return "one of PV_TIMER_RELATIVE and PV_TIMER_EXACT";
+		return "lacks disarm()";
+	if (backend->flags & ~PV_TIMER_ALL_FLAGS)
+		return "has flags that this kernel does not know";
+	if ((backend->flags & PV_TIMER_LEVEL || backend->ack) && !backend->irq)
+		return "lacks irq(), which PV_TIMER_LEVEL and ack() need";
+	if (backend->flags & PV_TIMER_GLOBAL && num_possible_cpus() > 1)
+		return "has one timer for several CPUs";
+	if (backend->vector && pv_timer_is_set_up)
+		return "comes after its vector was given to another timer";
 	return NULL;
+}
+
+static void pv_timer_insert(const struct pv_timer_backend *backend, u64 hz)
+{
+	unsigned int at = pv_timer_nr_known++;
+
+	for (; at && pv_timer_known[at - 1].backend->rating < backend->rating; at--)
+		pv_timer_known[at] = pv_timer_known[at - 1];
+	pv_timer_known[at] = (struct pv_timer_known) { backend, hz };
 }
 
 static int pv_timer_add(const struct pv_timer_backend *backend)
 {
-	const char *missing = pv_timer_missing(backend);
-	unsigned int i, at = pv_timer_nr_known;
+	const char *flaw = pv_timer_flaw(backend);
+	unsigned int i;
 	u64 hz;
 
-	if (missing) {
-		pr_err("%s: lacks %s\n", backend->name ?: "backend", missing);
+	if (flaw) {
+		pr_err("%s: %s\n", backend->name ?: "backend", flaw);
 		return -EINVAL;
 	}
-	for (i = pv_timer_nr_known; i-- > 0; ) {
+	for (i = 0; i < pv_timer_nr_known; i++)
 		if (!strcmp(pv_timer_known[i].backend->name, backend->name))
 			return -EEXIST;
-		if (pv_timer_known[i].backend->rating < backend->rating)
-			at = i;
-	}
 	if (pv_timer_nr_known == PV_TIMER_MAX_BACKENDS)
 		return -ENOSPC;
 	hz = backend->probe();
 	if (!hz)
 		return -ENODEV;
-
-	memmove(&pv_timer_known[at + 1], &pv_timer_known[at],
-		(pv_timer_nr_known++ - at) * sizeof(pv_timer_known[0]));
-	pv_timer_known[at] = (struct pv_timer_known) { backend, hz };
+	if (hz < HZ || hz > PV_TIMER_MAX_HZ) {
+		pr_err("%s: counts at %llu Hz, not between %u Hz and %llu Hz\n",
+		       backend->name, hz, HZ, PV_TIMER_MAX_HZ);
+		return -ERANGE;
+	}
+	pv_timer_insert(backend, hz);
 	return 0;
 }
 
@@ -261,8 +272,9 @@ static int pv_timer_add(const struct pv_timer_backend *backend)
  * in are known before, see PV_TIMER_BACKEND().
  *
  * Context: process, may sleep.
- * Return: 0; -EINVAL if something mandatory is missing, which is logged;
- * -EEXIST if the name is taken; -ENODEV if it does not probe; -ENOSPC.
+ * Return: 0; -EINVAL if something mandatory is missing or does not fit, and
+ * -ERANGE if its counter is too slow or too fast, which are logged; -EEXIST if
+ * the name is taken; -ENODEV if it does not probe; -ENOSPC.
  */
 int pv_timer_register(const struct pv_timer_backend *backend)
 {
@@ -277,74 +289,120 @@ int pv_timer_register(const struct pv_timer_backend *backend)
 EXPORT_SYMBOL_GPL(pv_timer_register);
 
 /**
+ * pv_timer_unregister() - Forget a backend that pv_timer_register() made known
+ * @backend: the backend
+ *
+ * Context: process, may sleep.
+ * Return: 0; -EBUSY if it ticks, as it does until the next boot; -ENOENT if it is
+ * not known.
+ */
+int pv_timer_unregister(const struct pv_timer_backend *backend)
+{
+	unsigned int i;
+
+	guard(mutex)(&pv_timer_mutex);
+	if (pv_timer == backend)
+		return -EBUSY;
+	for (i = 0; i < pv_timer_nr_known; i++)
+		if (pv_timer_known[i].backend == backend)
+			break;
+	if (i == pv_timer_nr_known)
+		return -ENOENT;
+	for (pv_timer_nr_known--; i < pv_timer_nr_known; i++)
+		pv_timer_known[i] = pv_timer_known[i + 1];
+	return 0;
+}
+EXPORT_SYMBOL_GPL(pv_timer_unregister);
+
+/**
  * pv_timer_setup() - Let the best backend tick, if there is one
  *
  * The architecture calls this where it would register its own clock event
  * device on a CPU. The first call chooses the backend, and brings up the CPUs
- * that are online; the others are brought up by CPU hotplug.
+ * that are online; the others are brought up by CPU hotplug. Their calls come
+ * when their counters are synchronized, which a deadline of before may not fit.
  *
  * Context: the first call: process, on the boot CPU, irqs on and deliverable,
- * may sleep. Later calls: any.
+ * may sleep. Later calls: any, on the CPU that comes up.
  * Return: true if a backend ticks, the caller is not to register a device then.
  */
 bool pv_timer_setup(void)
 {
 	const struct pv_timer_backend * const *backend;
 
-	if (pv_timer_is_set_up)
+	if (pv_timer_is_set_up) {
+		if (pv_timer)
+			pv_timer_restart_this_cpu();
 		return pv_timer;
-	pv_timer_is_set_up = true;
+	}
 
 	guard(mutex)(&pv_timer_mutex);
 	for (backend = __start___pv_timer_backends;
 	     backend < __stop___pv_timer_backends; backend++)
 		pv_timer_add(*backend);
+	pv_timer_is_set_up = true;
 	pv_timer_choose();
 	return pv_timer;
 }
 
+static struct pv_timer_clocksource {
+	struct clocksource	cs;
+	u64			(*counter)(void);
+} pv_timer_clocks[PV_TIMER_MAX_CLOCKS];
+static unsigned int pv_timer_nr_clocks;
+
 /**
- * pv_timer_crash_stop() - Disarm this CPU's timer for the next kernel
+ * pv_timer_is_clock() - Does a clocksource read the counter of the backend in use?
+ * @cs: the clocksource
  *
- * Context: a crashed kernel, irqs off. Takes no lock.
+ * Context: any.
+ * Return: true if it does.
  */
-void pv_timer_crash_stop(void)
+bool pv_timer_is_clock(const struct clocksource *cs)
 {
-	if (!pv_timer)
-		return;
-	if (pv_timer->disarm_periodic)
-		pv_timer->disarm_periodic();
-	static_call(pv_timer_disarm)();
-	if (pv_timer->cpu_stop)
-		pv_timer->cpu_stop();
+	unsigned int i;
+
+	for (i = 0; i < pv_timer_nr_clocks; i++)
+		if (cs == &pv_timer_clocks[i].cs)
+			return pv_timer_clocks[i].counter == pv_timer->now;
+	return false;
 }
 
-static int pv_timer_arm_nothing(u64 deadline)
+/**
+ * pv_timer_register_clock() - Make the counter of a hypervisor a clocksource
+ * @clock: its facts, which are copied
+ *
+ * It is one whether or not a backend ticks by this counter.
+ *
+ * Context: boot, also before memory can be allocated.
+ * Return: the clocksource, or an error pointer; the error is logged.
+ */
+struct clocksource * __init pv_timer_register_clock(const struct pv_timer_clock *clock)
 {
-	return 0;
+	struct pv_timer_clocksource *c = &pv_timer_clocks[pv_timer_nr_clocks];
+	int err = -ENOSPC;
+
+	if (pv_timer_nr_clocks < PV_TIMER_MAX_CLOCKS) {
+		c->counter = clock->counter;
+		c->cs = (struct clocksource) {
+			.name		 = clock->name,
+			.rating		 = clock->rating,
+			.read		 = clock->read,
+			.enable		 = clock->enable,
+			.suspend	 = clock->suspend,
+			.resume		 = clock->resume,
+			.vdso_clock_mode = clock->vdso_clock_mode,
+			.mask		 = CLOCKSOURCE_MASK(64),
+			.flags		 = CLOCK_SOURCE_IS_CONTINUOUS,
+		};
+		pv_timer_nr_clocks++;
+		err = clocksource_register_hz(&c->cs, clock->hz);
+	}
+	if (!err)
+		return &c->cs;
+	pr_err("cannot register clocksource %s [%d]\n", clock->name, err);
+	return ERR_PTR(err);
 }
-
-static void pv_timer_stop_this_cpu(void *unused)
-{
-	pv_timer_crash_stop();
-}
-
-/* kexec: no CPU may arm again after its timer was stopped. */
-static void pv_timer_syscore_shutdown(void *unused)
-{
-	if (!kexec_in_progress || !pv_timer)
-		return;
-	static_call_update(pv_timer_arm, pv_timer_arm_nothing);
-	on_each_cpu(pv_timer_stop_this_cpu, NULL, true);
-}
-
-static const struct syscore_ops pv_timer_syscore_ops = {
-	.shutdown = pv_timer_syscore_shutdown,
-};
-
-static struct syscore pv_timer_syscore = {
-	.ops = &pv_timer_syscore_ops,
-};
 
 static ssize_t available_backends_show(struct kobject *kobj,
 				       struct kobj_attribute *attr, char *buf)
@@ -374,8 +432,8 @@ static const struct attribute *pv_timer_attrs[] = {
 };
 
 static const char * const pv_timer_stat_names[PV_TIMER_NR_STATS] = {
-	"set", "armed", "elided", "stopped", "events",
-	"early", "soaked", "spurious", "lost", "refused",
+	"armed", "elided", "stopped", "events", "early", "superseded",
+	"spurious", "lost", "refused", "delayed", "restarted",
 };
 
 static int stats_show(struct seq_file *m, void *unused)
@@ -400,7 +458,6 @@ static int __init pv_timer_late_init(void)
 {
 	struct kobject *kobj = kobject_create_and_add("pv_timer", kernel_kobj);
 
-	register_syscore(&pv_timer_syscore);
 	debugfs_create_file("stats", 0444, debugfs_create_dir("pv_timer", NULL),
 			    NULL, &stats_fops);
 	return kobj ? sysfs_create_files(kobj, pv_timer_attrs) : -ENOMEM;

@@ -8,24 +8,34 @@
  * and what is not, and what an interrupt means. Which backend ticks is decided
  * in pv_backends.c.
  *
- * The core knows two things about each CPU: the deadline that the hypervisor
- * holds ("armed") and the expiry that the kernel asked for ("want"). Telling
- * the hypervisor costs an exit, an interrupt that comes too soon costs one
- * too. So a later want leaves the earlier deadline armed, and the interrupt
- * then arms what is wanted by that time.
+ * The core knows two things about each CPU: the expiry whose deadline the
+ * hypervisor holds ("armed_for") and the expiry that the kernel asked for
+ * ("next_event"). Telling the hypervisor costs an exit, an interrupt that comes
+ * too soon costs one too. So a later request leaves the earlier deadline armed,
+ * and the interrupt then arms what is wanted by that time.
+ *
+ * Nearly all requests and interrupts are plain: the clock that the kernel reads
+ * is a function of the counter, the deadline lies ahead, nothing goes wrong.
+ * They take a few instructions and read no clock. Everything else takes the
+ * general path, in which pv_timer_program() arms and pv_timer_sort_out() finds
+ * out what an interrupt means. A CPU takes that path for an interrupt in eight
+ * jiffies at least, and for all of them while something is special.
  */
 #define pr_fmt(fmt) "pv_timer: " fmt
 
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>
 #include <linux/delay.h>
+#include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/pv_timer.h>
 #include <linux/pvclock_gtod.h>
 #include <linux/ratelimit.h>
+#include <linux/sched.h>
 #include <linux/seqlock.h>
 #include <linux/tick.h>
 #include <linux/timekeeper_internal.h>
@@ -33,14 +43,30 @@
 #include "pv_clockevents.h"
 #include "tick-internal.h"
 
+/* A hypervisor that refuses this often in a row is left alone for a jiffy */
+#define PV_TIMER_TRIES		32
+
+/* One that is early this often in a row has a clock that is ahead */
+#define PV_TIMER_MAX_EARLY	4
+
+/* For how long its CPUs look after each other once a deadline was lost */
+#define PV_TIMER_WATCH		(60 * HZ)
+
+/* The furthest expiry from now, nine years */
+#define PV_TIMER_FAR		BIT_ULL(58)
+#define PV_TIMER_FAR_SEC	(PV_TIMER_FAR / NSEC_PER_SEC)
+
+typedef int pv_timer_set_next_t(ktime_t expires, struct clock_event_device *ced);
+
 DEFINE_PER_CPU(struct pv_timer_cpu, pv_timer_cpus);
 
-/* The backend in use, and what follows from it once and for all */
+/* The backend in use, and what follows from it */
 const struct pv_timer_backend *pv_timer __read_mostly;
+unsigned int pv_timer_vector __read_mostly;
 static u64 pv_timer_ticks_per_ns __read_mostly;		/* 32.32 fixed point */
-static u64 pv_timer_max_ns __read_mostly;		/* fits 63 bits in ticks */
 static u64 pv_timer_tick __read_mostly;			/* a jiffy in ticks */
-static u64 pv_timer_max_ticks __read_mostly;		/* 0 for no limit */
+static u64 pv_timer_limit_ns __read_mostly;		/* how far arm() reaches */
+static pv_timer_set_next_t *pv_timer_set_next __read_mostly;
 
 /* The line that is enabled on each CPU, 0 if the backend has none or a global one */
 unsigned int pv_timer_percpu_irq __read_mostly;
@@ -52,86 +78,99 @@ DEFINE_STATIC_CALL_NULL(pv_timer_arm, *pv_timer->arm);
 DEFINE_STATIC_CALL_NULL(pv_timer_disarm, *pv_timer->disarm);
 DEFINE_STATIC_CALL_NULL(pv_timer_ack, *pv_timer->ack);
 
-static struct pv_timer_coupling pv_timer_coupling = {
-	.seq = SEQCNT_ZERO(pv_timer_coupling.seq),
+static struct pv_timer_line pv_timer_line ____cacheline_aligned = {
+	.seq = SEQCNT_ZERO(pv_timer_line.seq),
 };
 
-static struct pv_timer_cpu *pv_timer_this_cpu(void)
+/* Deadlines were lost lately, until these jiffies */
+static bool pv_timer_watch;
+static unsigned long pv_timer_watch_until;
+
+static DEFINE_RATELIMIT_STATE(pv_timer_failures, DEFAULT_RATELIMIT_INTERVAL, 3);
+
+/* The counter per cycle of the clock that the timekeeper reads, and at its last update */
+static u64 pv_timer_ticks_per_cycle(const struct tk_read_base *tkr, u64 *ticks)
 {
-	if (pv_timer->flags & PV_TIMER_GLOBAL)
-		return per_cpu_ptr(&pv_timer_cpus, 0);
-	return this_cpu_ptr(&pv_timer_cpus);
+	enum clocksource_ids id = tkr->clock->id;
+
+	*ticks = tkr->cycle_last;
+	if (tkr->mask != CLOCKSOURCE_MASK(64) || tkr->mult < 2 || tkr->shift > 32)
+		return 0;
+	if ((id != CSID_GENERIC && id == pv_timer->cs_id) ||
+	    pv_timer_is_clock(tkr->clock))
+		return BIT_ULL(32);
+	return pv_timer->couple ? pv_timer->couple(id, tkr->cycle_last, ticks) : 0;
 }
 
-/* Rounds up: an interrupt that is late by a tick is better than a second one */
-static u64 pv_timer_ns_to_ticks(u64 ns, u64 ticks_per_ns)
+/*
+ * The timekeeper moves its multiplier up and down by one, to stay near to what
+ * NTP wants. The lower of two makes the steeper line, on which no deadline is
+ * early by that.
+ */
+static void pv_timer_draw_line(const struct tk_read_base *tkr, u64 per_cycle)
 {
-	return mul_u64_u64_shr(min(ns, pv_timer_max_ns), ticks_per_ns, 32) + 1;
+	struct pv_timer_line *l = &pv_timer_line;
+
+	if (per_cycle == l->ticks_per_cycle && tkr->mult == l->mult &&
+	    tkr->shift == l->shift)
+		return;
+	l->slope = per_cycle ? mul_u64_u64_div_u64(per_cycle,
+						   BIT_ULL(tkr->shift + 24),
+						   tkr->mult - 1) + 1 : 0;
+	l->ticks_per_cycle = per_cycle;
+	l->mult = tkr->mult;
+	l->shift = tkr->shift;
 }
 
 static int pv_timer_gtod_notify(struct notifier_block *nb,
 				unsigned long was_set, void *data)
 {
 	const struct tk_read_base *tkr = &((struct timekeeper *)data)->tkr_mono;
-	struct pv_timer_coupling *c = &pv_timer_coupling;
+	struct pv_timer_line *l = &pv_timer_line;
+	u64 base = tkr->base + (tkr->xtime_nsec >> tkr->shift);
+	u64 ticks, per_cycle = pv_timer_ticks_per_cycle(tkr, &ticks);
 
-	write_seqcount_begin(&c->seq);
-	c->valid = tkr->clock->id == pv_timer->cs_id && tkr->shift < 32;
-	if (!c->valid)
-		c->mult = 0;
-	c->ticks = tkr->cycle_last;
-	c->base = tkr->base + (tkr->xtime_nsec >> tkr->shift);
-	if (c->valid && c->mult != tkr->mult) {
-		c->mult = tkr->mult;
-		c->ticks_per_ns = DIV64_U64_ROUND_UP(1ULL << (32 + tkr->shift),
-						     tkr->mult);
-	}
-	write_seqcount_end(&c->seq);
+	write_seqcount_begin(&l->seq);
+	pv_timer_draw_line(tkr, per_cycle);
+	/* The product with the expiry is rounded down */
+	l->offset = l->slope ? ticks + 1 - mul_u64_u64_shr(base, l->slope, 56) : 0;
+	write_seqcount_end(&l->seq);
 	return NOTIFY_OK;
 }
 
 static struct notifier_block pv_timer_gtod = { .notifier_call = pv_timer_gtod_notify };
 
-/* The deadline for @expires without reading a clock, 0 if that is not possible */
-static u64 pv_timer_coupled_deadline(ktime_t expires)
+/* The deadline on the line, 0 if there is none or it is being drawn */
+static __always_inline u64 pv_timer_on_line(u64 expires)
 {
-	const struct pv_timer_coupling *c = &pv_timer_coupling;
-	unsigned int seq;
-	u64 deadline;
+	const struct pv_timer_line *l = &pv_timer_line;
+	unsigned int seq = raw_read_seqcount(&l->seq);
+	u64 slope = l->slope, offset = l->offset;
 
-	do {
-		seq = read_seqcount_begin(&c->seq);
-		deadline = c->valid ? c->ticks : 0;
-		if (c->valid && expires > c->base)
-			deadline += pv_timer_ns_to_ticks(expires - c->base,
-							 c->ticks_per_ns);
-	} while (read_seqcount_retry(&c->seq, seq));
+	if (unlikely(seq & 1 || read_seqcount_retry(&l->seq, seq)))
+		return 0;
+	return mul_u64_u64_shr(expires, slope, 56) + offset;
+}
 
-	return deadline;
+/* Rounds up: an interrupt that is late by a tick is better than a second one */
+static u64 pv_timer_ns_to_ticks(u64 ns)
+{
+	return mul_u64_u64_shr(ns, pv_timer_ticks_per_ns, 32) + 1;
 }
 
 /*
- * The counter is read before the clock: time that is stolen in between makes
- * the interrupt early, which costs another one, and not the event late.
+ * The counter was read before the clock: time that is stolen in between makes
+ * the interrupt early, which costs another one, and not the event late. 0 is no
+ * deadline, so that tick of the counter is skipped.
  */
-static u64 pv_timer_deadline(ktime_t expires, bool *passed)
+static u64 pv_timer_deadline(u64 expires, u64 now, u64 clock)
 {
-	u64 now, deadline = pv_timer_coupled_deadline(expires);
-	s64 delta;
+	s64 ns = expires - clock;
 
-	*passed = false;
-	if (deadline)
-		return deadline;
-
-	now = static_call(pv_timer_now)();
-	delta = ktime_sub(expires, ktime_get());
-	*passed = delta <= 0;
-	if (*passed)
-		return now;
-	return now + pv_timer_ns_to_ticks(delta, pv_timer_ticks_per_ns);
+	if (ns <= 0)
+		return now ?: 1;
+	return pv_timer_on_line(expires) ?: (now + pv_timer_ns_to_ticks(ns)) ?: 1;
 }
-
-static DEFINE_RATELIMIT_STATE(pv_timer_failures, DEFAULT_RATELIMIT_INTERVAL, 3);
 
 /* The hypervisor breaks its promise. What is armed next may undo it, so go on. */
 static void pv_timer_failed(struct pv_timer_cpu *pt, enum pv_timer_stat how, int err)
@@ -145,13 +184,46 @@ static void pv_timer_failed(struct pv_timer_cpu *pt, enum pv_timer_stat how, int
 }
 
 /*
- * Nothing is armed, but the deadline stays: no expiry is elided against it, so
- * the next one tries again, and so does the neighbour once it is overdue.
+ * If all CPUs sleep, there is nobody to notice a loss. So after one, each wakes
+ * up every second for a while.
  */
-static void pv_timer_refused(struct pv_timer_cpu *pt, int err)
+static void pv_timer_lost(struct pv_timer_cpu *pt)
 {
-	pt->armed_for = KTIME_MAX;
-	pv_timer_failed(pt, PV_TIMER_REFUSED, err);
+	pv_timer_failed(pt, PV_TIMER_LOST, -ETIME);
+	WRITE_ONCE(pv_timer_watch_until, jiffies + PV_TIMER_WATCH);
+	WRITE_ONCE(pv_timer_watch, true);
+}
+
+static bool pv_timer_is_watching(void)
+{
+	if (READ_ONCE(pv_timer_watch) &&
+	    time_after(jiffies, READ_ONCE(pv_timer_watch_until)))
+		WRITE_ONCE(pv_timer_watch, false);
+	return READ_ONCE(pv_timer_watch);
+}
+
+static void pv_timer_forget(struct pv_timer_cpu *pt)
+{
+	WRITE_ONCE(pt->armed_for, pt->none);
+	pt->armed = 0;
+	pt->fired = 0;
+	pt->plain_until = 0;
+	pt->refused = false;
+	pt->early = 0;
+	pt->skew = 0;
+	pt->suspect = KTIME_MAX;
+}
+
+/*
+ * The last interrupt came before its deadline. Once is nothing. A hypervisor
+ * whose clock is ahead of ours raises it again and again until ours is there
+ * too: arm later by what it is ahead, until an interrupt is late by as much.
+ */
+static void pv_timer_early(struct pv_timer_cpu *pt, u64 ahead)
+{
+	pt->stats[PV_TIMER_EARLY]++;
+	if (++pt->early >= PV_TIMER_MAX_EARLY)
+		pt->skew = min(pt->skew + ahead, pv_timer_tick / 2);
 }
 
 /*
@@ -164,115 +236,106 @@ static int pv_timer_arm_exact(struct pv_timer_cpu *pt, u64 deadline)
 	int err;
 
 	for (ahead = 2; ; ahead *= 2) {
-		WRITE_ONCE(pt->armed, deadline);
 		err = static_call(pv_timer_arm)(deadline);
 		now = static_call(pv_timer_now)();
 		if (err || (s64)(deadline - now) > 0 || ahead >= pv_timer_tick)
 			return err;
 		deadline = (now + ahead) ?: 1;
+		pt->armed = deadline;
 	}
 }
 
-/* Counters that count down or end early get what they can take */
-static int pv_timer_arm_limited(struct pv_timer_cpu *pt, u64 deadline)
+static int pv_timer_arm_once(struct pv_timer_cpu *pt)
 {
-	u64 now = static_call(pv_timer_now)();
-	u64 left = max_t(s64, deadline - now, !!(pv_timer->flags & PV_TIMER_RELATIVE));
-	u64 most = READ_ONCE(pv_timer_max_ticks);
+	u64 deadline = (pt->armed + pt->skew) ?: 1;
 
-	if (most && left > most) {
-		left = most;
-		/* Anything from this expiry on waits for the interrupt */
-		pt->armed_for = ktime_sub_ns(pt->want, 1);
-	}
-	deadline = (now + left) ?: 1;
 	if (pv_timer->flags & PV_TIMER_EXACT)
 		return pv_timer_arm_exact(pt, deadline);
-	WRITE_ONCE(pt->armed, deadline);
-	return static_call(pv_timer_arm)(pv_timer->flags & PV_TIMER_RELATIVE ? left : deadline);
-}
-
-static int pv_timer_arm_deadline(struct pv_timer_cpu *pt, u64 deadline)
-{
-	pt->armed_for = pt->want;
-	if (READ_ONCE(pv_timer_max_ticks) ||
-	    pv_timer->flags & (PV_TIMER_RELATIVE | PV_TIMER_EXACT))
-		return pv_timer_arm_limited(pt, deadline);
-	WRITE_ONCE(pt->armed, deadline);
 	return static_call(pv_timer_arm)(deadline);
 }
 
-/*
- * Tell the hypervisor what the kernel wants. An expiry that has passed raises
- * its interrupt, and is reported as well: the event handler has it served at
- * once then, without an interrupt, and the periodic tick would run after
- * jiffies forever if it could not skip it. 0 is not a deadline, so that tick of
- * the counter is skipped. A refusal may be a passing one, as the kernel does not
- * ask again by itself.
- */
-static int pv_timer_program(struct pv_timer_cpu *pt)
+/* Expiries from this one on cannot be armed as they are */
+static void pv_timer_move_none(struct pv_timer_cpu *pt, u64 clock)
 {
-	bool passed;
-	u64 deadline = pv_timer_deadline(pt->want, &passed) ?: 1;
+	bool none = pt->armed_for == pt->none;
+
+	pt->none = clock + pv_timer_limit_ns + 1;
+	if (none)
+		WRITE_ONCE(pt->armed_for, pt->none);
+}
+
+/*
+ * Tell the hypervisor what the kernel wants, or as much of it as it can take. An
+ * expiry that has passed raises its interrupt. A refusal may be a passing one,
+ * and the kernel does not ask again by itself; after some of them in a row the
+ * neighbour sees to it.
+ */
+static void pv_timer_program_at(struct pv_timer_cpu *pt, u64 now, u64 clock)
+{
+	u64 most = pv_timer_limit_ns;
 	int err, tries = 0;
 
-	if (passed && pt->in_event) {
-		pt->stats[PV_TIMER_ELIDED]++;
-		return -ETIME;
-	}
+	if ((s64)(pt->fired - now) > 0)
+		pv_timer_early(pt, pt->fired - now);
+	pt->fired = 0;
+	pv_timer_move_none(pt, clock);
+	if (pv_timer_is_watching())
+		most = min(most, NSEC_PER_SEC);
+	WRITE_ONCE(pt->armed_for, min_t(u64, pt->ced.next_event, clock + most));
+	pt->armed = pv_timer_deadline(pt->armed_for, now, clock);
+	pt->plain_until = 0;
+	pt->suspect = KTIME_MAX;
 	pt->stats[PV_TIMER_ARMED]++;
+	pt->stats[PV_TIMER_DELAYED] += !!pt->skew;
+
 	do {
-		err = pv_timer_arm_deadline(pt, deadline);
-		if (likely(!err))
-			return passed ? -ETIME : 0;
-		pv_timer_refused(pt, err);
-	} while (++tries < 2);
-	return err;
+		err = pv_timer_arm_once(pt);
+		if (err)
+			pv_timer_failed(pt, PV_TIMER_REFUSED, err);
+	} while (err && ++tries < PV_TIMER_TRIES);
+	pt->refused = err;
+	if (err)
+		WRITE_ONCE(pt->armed_for, pt->none);
+}
+
+static void pv_timer_program(struct pv_timer_cpu *pt)
+{
+	u64 now = static_call(pv_timer_now)();
+
+	pv_timer_program_at(pt, now, ktime_get());
+}
+
+/* A CPU that has stopped wakes up as well, to look after its neighbour. */
+static void pv_timer_program_wanted(struct pv_timer_cpu *pt)
+{
+	bool oneshot = clockevent_state_oneshot(&pt->ced);
+
+	if (oneshot && pt->ced.next_event != KTIME_MAX)
+		pv_timer_program(pt);
+	else if ((oneshot || clockevent_state_oneshot_stopped(&pt->ced)) &&
+		 pv_timer_is_watching())
+		pv_timer_program(pt);
 }
 
 /*
- * From the first loss on, each CPU wakes up every second to look after its
- * neighbour: if all sleep, there is nobody else to notice the next loss.
+ * Does the armed deadline serve this expiry as well? A CPU that stops its tick is
+ * not woken for nothing, and what has passed is not relied on: its interrupt may
+ * be lost. It may also be held back, as irqs are off here, but not for a second.
  */
-static void pv_timer_lost(struct pv_timer_cpu *pt)
-{
-	pv_timer_failed(pt, PV_TIMER_LOST, -ETIME);
-	WRITE_ONCE(pv_timer_max_ticks,
-		   min_not_zero(pv_timer->max_ticks, HZ * pv_timer_tick));
-}
-
-static bool pv_timer_is_wanted(const struct pv_timer_cpu *pt)
-{
-	return pt->want != KTIME_MAX ||
-	       READ_ONCE(pv_timer_max_ticks) != pv_timer->max_ticks;
-}
-
-static bool pv_timer_overdue(struct pv_timer_cpu *pt, u64 now, s64 ticks)
-{
-	u64 armed = READ_ONCE(pt->armed);
-
-	return armed && (s64)(now - armed) > ticks;
-}
-
-/*
- * Does the armed deadline serve the wanted expiry as well? Not an earlier one,
- * which no clock has to be read for. A CPU that stops its tick is not woken for
- * nothing, and what has passed is not relied on: its interrupt may be lost. It
- * may also be held back, as irqs are off here, but not for a second.
- */
-static bool pv_timer_can_elide(struct pv_timer_cpu *pt)
+static bool pv_timer_can_elide(struct pv_timer_cpu *pt, u64 expires)
 {
 	u64 now;
 
-	if (pt->want < pt->armed_for)
+	if (expires < pt->armed_for || pt->armed_for == pt->none ||
+	    pv_timer->flags & PV_TIMER_FREE)
 		return false;
 	now = static_call(pv_timer_now)();
 	if ((s64)(now - pt->armed) >= 0) {
-		if (pv_timer_overdue(pt, now, HZ * pv_timer_tick))
+		if (now - pt->armed > HZ * pv_timer_tick)
 			pv_timer_lost(pt);
 		return false;
 	}
-	return pt->want == pt->armed_for || !tick_nohz_tick_stopped();
+	return expires == pt->armed_for || !tick_nohz_tick_stopped();
 }
 
 static struct pv_timer_cpu *ced_to_pv_timer(struct clock_event_device *ced)
@@ -280,18 +343,107 @@ static struct pv_timer_cpu *ced_to_pv_timer(struct clock_event_device *ced)
 	return container_of(ced, struct pv_timer_cpu, ced);
 }
 
-static int pv_timer_set_next_ktime(ktime_t expires,
-				   struct clock_event_device *ced)
+static int pv_timer_set_next_general(ktime_t expires, struct clock_event_device *ced)
 {
 	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
 
-	pt->stats[PV_TIMER_SET]++;
-	pt->want = expires;
-	if (pt->armed && pv_timer_can_elide(pt)) {
+	if (pv_timer_can_elide(pt, expires))
 		pt->stats[PV_TIMER_ELIDED]++;
-		return 0;
+	else
+		pv_timer_program(pt);
+	return 0;
+}
+
+/*
+ * In the event handler, which has what has passed served at once, without an
+ * interrupt, and backs off if that happens again and again.
+ */
+static int pv_timer_set_next_in_event(ktime_t expires, struct clock_event_device *ced)
+{
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+	u64 now = static_call(pv_timer_now)();
+	ktime_t clock = ktime_get();
+
+	pt->passed = expires <= clock;
+	if (pt->passed)
+		pt->stats[PV_TIMER_ELIDED]++;
+	else
+		pv_timer_program_at(pt, now, clock);
+	return pt->passed ? -ETIME : 0;
+}
+
+/* After kexec has begun */
+static int pv_timer_set_next_nothing(ktime_t expires, struct clock_event_device *ced)
+{
+	return 0;
+}
+
+/*
+ * The armed deadline serves a later expiry as well. It is looked at now and then,
+ * in case that its interrupt is lost, and where the tick may be stopped.
+ */
+static int pv_timer_set_next_later(ktime_t expires, struct clock_event_device *ced)
+{
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+
+	if (unlikely(pt->armed_for == pt->none || !(pt->stats[PV_TIMER_ELIDED] & 15) ||
+		     (expires != pt->armed_for &&
+		      (is_idle_task(current) || tick_nohz_full_enabled()))))
+		return pv_timer_set_next_general(expires, ced);
+	pt->stats[PV_TIMER_ELIDED]++;
+	return 0;
+}
+
+/*
+ * The deadline of an expiry that only has to be armed. Return: false if there is
+ * more to it: it is not on the line, has passed, or the last interrupt came early.
+ */
+static __always_inline bool pv_timer_is_plain(struct pv_timer_cpu *pt, u64 expires,
+					      u64 *deadline)
+{
+	*deadline = pv_timer_on_line(expires);
+	if (unlikely((s64)*deadline <= (s64)pt->fired))
+		return false;
+	pt->armed = *deadline;
+	WRITE_ONCE(pt->armed_for, expires);
+	pt->stats[PV_TIMER_ARMED]++;
+	return true;
+}
+
+/* Where the hypervisor cannot refuse */
+static int pv_timer_set_next_plain(ktime_t expires, struct clock_event_device *ced)
+{
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+	u64 deadline;
+
+	if (expires >= pt->armed_for)
+		return pv_timer_set_next_later(expires, ced);
+	if (!pv_timer_is_plain(pt, expires, &deadline))
+		return pv_timer_set_next_general(expires, ced);
+	return static_call(pv_timer_arm)(deadline);
+}
+
+/* Where arming costs nothing */
+static int pv_timer_set_next_free(ktime_t expires, struct clock_event_device *ced)
+{
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+	u64 deadline;
+
+	if (expires >= pt->none || !pv_timer_is_plain(pt, expires, &deadline))
+		return pv_timer_set_next_general(expires, ced);
+	return static_call(pv_timer_arm)(deadline);
+}
+
+static int pv_timer_set_next_checked(ktime_t expires, struct clock_event_device *ced)
+{
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+	int err = pv_timer_set_next_plain(expires, ced);
+
+	if (unlikely(err)) {
+		pv_timer_failed(pt, PV_TIMER_REFUSED, err);
+		pv_timer_program(pt);
 	}
-	return pv_timer_program(pt);
+	return 0;
 }
 
 /* An interrupt that nobody wants costs less than telling the hypervisor. */
@@ -300,73 +452,95 @@ static int pv_timer_oneshot_stopped(struct clock_event_device *ced)
 	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
 
 	pt->stats[PV_TIMER_STOPPED]++;
-	pt->want = KTIME_MAX;
-	if (!pt->armed && pv_timer_is_wanted(pt))
-		pv_timer_program(pt);
+	ced->next_event = KTIME_MAX;
+	if (pv_timer->flags & PV_TIMER_FREE) {
+		static_call(pv_timer_disarm)();
+		pv_timer_forget(pt);
+	}
+	if (pt->armed_for == pt->none)
+		pv_timer_program_wanted(pt);
 	return 0;
 }
 
 static int pv_timer_shutdown(struct clock_event_device *ced)
 {
-	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
-
-	if (clockevent_state_periodic(ced) && pv_timer->disarm_periodic)
-		pv_timer->disarm_periodic();
 	static_call(pv_timer_disarm)();
-	WRITE_ONCE(pt->armed, 0);
-	pt->want = KTIME_MAX;
+	pv_timer_forget(ced_to_pv_timer(ced));
 	return 0;
-}
-
-static int pv_timer_set_oneshot(struct clock_event_device *ced)
-{
-	if (clockevent_state_periodic(ced))
-		pv_timer_shutdown(ced);
-	return 0;
-}
-
-/* Only where the hypervisor ticks by itself, tick-common emulates the others. */
-static int pv_timer_set_periodic(struct clock_event_device *ced)
-{
-	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
-	u64 now = static_call(pv_timer_now)();
-	int err;
-
-	pv_timer_shutdown(&pt->ced);
-	err = pv_timer->arm_periodic(now + pv_timer_tick, pv_timer_tick);
-	if (err)
-		pv_timer_refused(pt, err);
-	return err;
 }
 
 /* What the hypervisor held before suspend or migration is not relied on. */
 static int pv_timer_tick_resume(struct clock_event_device *ced)
 {
-	WRITE_ONCE(ced_to_pv_timer(ced)->armed, 0);
+	pv_timer_forget(ced_to_pv_timer(ced));
 	if (pv_timer->flags & PV_TIMER_LOSES_STATE && pv_timer->cpu_start)
 		pv_timer->cpu_start();
 	return 0;
 }
 
+static void pv_timer_restart(struct pv_timer_cpu *pt)
+{
+	if (!clockevent_state_oneshot(&pt->ced) &&
+	    !clockevent_state_oneshot_stopped(&pt->ced))
+		return;
+	pv_timer_tick_resume(&pt->ced);
+	pt->stats[PV_TIMER_RESTARTED]++;
+	pv_timer_program_wanted(pt);
+}
+
+/* By the clock, as the counters of two CPUs need not agree */
+static bool pv_timer_is_overdue(const struct pv_timer_cpu *pt, u64 clock)
+{
+	u64 armed_for = READ_ONCE(pt->armed_for);
+
+	if (armed_for == READ_ONCE(pt->none))
+		return READ_ONCE(pt->refused);
+	return (s64)(clock - armed_for) > TICK_NSEC;
+}
+
 /*
- * Runs on the CPU whose deadline is overdue. If its interrupt was only held
- * back, it is taken after this one. So the deadline is lost when it is still
- * armed the next time.
+ * On the CPU whose deadline is overdue. If its interrupt was only held back, it
+ * is taken after this one. So the deadline is lost when it is still armed a jiffy
+ * later.
  */
+static bool pv_timer_is_lost(struct pv_timer_cpu *pt, u64 clock)
+{
+	if (pt->suspect != pt->armed_for) {
+		pt->suspect = pt->armed_for;
+		pt->suspect_since = clock;
+		pt->plain_until = 0;
+	}
+	if (clock - pt->suspect_since < TICK_NSEC)
+		return false;
+	pv_timer_lost(pt);
+	return true;
+}
+
 static void pv_timer_recheck(void *unused)
 {
-	struct pv_timer_cpu *pt = pv_timer_this_cpu();
+	struct pv_timer_cpu *pt = this_cpu_ptr(&pv_timer_cpus);
+	u64 clock = ktime_get();
 
-	if (!pv_timer_overdue(pt, static_call(pv_timer_now)(), pv_timer_tick))
-		return;
-	if (pt->suspect != pt->armed) {
-		pt->suspect = pt->armed;
+	atomic_set(&pt->asked, 0);
+	if (xchg(&pt->changed, false)) {
+		pv_timer_restart(pt);
 		return;
 	}
-	pv_timer_lost(pt);
-	WRITE_ONCE(pt->armed, 0);
-	if (pv_timer_is_wanted(pt))
-		pv_timer_program(pt);
+	if (!pv_timer_is_overdue(pt, clock))
+		return;
+	if (!pt->refused && !pv_timer_is_lost(pt, clock))
+		return;
+	pv_timer_program(pt);
+}
+
+/* Any number of CPUs may ask, a csd is for one */
+static void pv_timer_ask(unsigned int cpu)
+{
+	struct pv_timer_cpu *pt = per_cpu_ptr(&pv_timer_cpus, cpu);
+
+	if (pt->ced.name && !atomic_xchg(&pt->asked, 1) &&
+	    smp_call_function_single_async(cpu, &pt->csd))
+		atomic_set(&pt->asked, 0);
 }
 
 /*
@@ -374,75 +548,102 @@ static void pv_timer_recheck(void *unused)
  * Each looks after the next one, once in a jiffy by its own counter: jiffies
  * stand still when it is the timekeeper that has lost its tick.
  */
-static void pv_timer_check_neighbour(struct pv_timer_cpu *pt, u64 now)
+static void pv_timer_check_neighbour(struct pv_timer_cpu *pt, u64 now, u64 clock)
 {
 	unsigned int cpu = smp_processor_id();
 
-	if (pv_timer->flags & PV_TIMER_GLOBAL || now - pt->checked < pv_timer_tick)
+	if (now - pt->checked < pv_timer_tick)
 		return;
 	pt->checked = now;
 
 	cpu = cpumask_next(cpu, cpu_online_mask);
 	if (cpu >= nr_cpu_ids)
 		cpu = cpumask_first(cpu_online_mask);
-	if (pv_timer_overdue(per_cpu_ptr(&pv_timer_cpus, cpu), now, pv_timer_tick))
-		smp_call_function_single_async(cpu, &pt->csd);
+	pt->worried = pv_timer_is_overdue(per_cpu_ptr(&pv_timer_cpus, cpu), clock);
+	if (pt->worried)
+		pv_timer_ask(cpu);
 }
 
-/* What the handler could not program for it has passed still interrupts. */
-static void pv_timer_event(struct pv_timer_cpu *pt)
+/* What the handler was told to have passed, and has left, still interrupts. */
+static void pv_timer_event(struct pv_timer_cpu *pt, u64 now)
 {
-	pt->want = KTIME_MAX;
-	pt->in_event = true;
+	pt->early = 0;
+	if (now - pt->armed >= pt->skew)
+		pt->skew = 0;
+
+	pt->ced.set_next_ktime = pv_timer_set_next_in_event;
 	pt->ced.event_handler(&pt->ced);
-	pt->in_event = false;
-	if (!pt->armed && pt->want != KTIME_MAX) {
-		pt->stats[PV_TIMER_ELIDED]--;
-		pv_timer_program(pt);
-	}
+	pt->ced.set_next_ktime = pv_timer_set_next_general;
+	if (pt->passed && (pt->armed_for == pt->none ||
+			   pt->ced.next_event < pt->armed_for))
+		pv_timer_program_wanted(pt);
 }
 
-/* Sort out what the interrupt means. */
-static void pv_timer_expired(struct pv_timer_cpu *pt, u64 now)
+static enum pv_timer_stat pv_timer_meaning(const struct pv_timer_cpu *pt, u64 now)
 {
-	enum pv_timer_stat what = PV_TIMER_EVENTS;
+	if (pt->armed_for == pt->none)
+		return PV_TIMER_SPURIOUS;
+	if (pt->ced.next_event > pt->armed_for)
+		return PV_TIMER_SUPERSEDED;
+	return (s64)(now - pt->armed) < 0 ? PV_TIMER_EARLY : PV_TIMER_EVENTS;
+}
 
-	if (!pt->armed && !clockevent_state_periodic(&pt->ced))
-		what = PV_TIMER_SPURIOUS;
-	else if (pt->armed && (s64)(now - pt->armed) < 0)
-		what = PV_TIMER_EARLY;
-	else if (pt->armed && pt->want > pt->armed_for)
-		what = PV_TIMER_SOAKED;
+/* What is special is so until an interrupt finds that it no longer is. */
+static void pv_timer_choose_path(struct pv_timer_cpu *pt, u64 now)
+{
+	bool special = pt->skew || pt->passed || pt->refused ||
+		       !READ_ONCE(pv_timer_line.slope) || pv_timer_is_watching();
+	u64 clock = ktime_get();
 
-	pt->stats[what]++;
-	if (what == PV_TIMER_SPURIOUS)
-		return;
-	WRITE_ONCE(pt->armed, 0);
+	pt->ced.set_next_ktime = special ? pv_timer_set_next_general : pv_timer_set_next;
+	pv_timer_move_none(pt, clock);
+	pv_timer_check_neighbour(pt, now, clock);
+	pt->plain_until = special || pt->worried ? 0 : now + 8 * pv_timer_tick;
+}
+
+static noinline void pv_timer_sort_out(struct pv_timer_cpu *pt)
+{
+	u64 now = static_call(pv_timer_now)();
+	enum pv_timer_stat what = pv_timer_meaning(pt, now);
+
+	/* What is early is counted when it is armed again */
+	pt->stats[what] += what != PV_TIMER_EARLY;
+	pt->fired = what == PV_TIMER_EARLY ? pt->armed : 0;
+	pt->passed = false;
+	pt->refused &= what == PV_TIMER_SPURIOUS;
+	pt->suspect = KTIME_MAX;
+	WRITE_ONCE(pt->armed_for, pt->none);
 	if (what == PV_TIMER_EVENTS)
-		pv_timer_event(pt);
-	else if (pv_timer_is_wanted(pt))
-		pv_timer_program(pt);
+		pv_timer_event(pt, now);
+	else if (what != PV_TIMER_SPURIOUS || pt->refused)
+		pv_timer_program_wanted(pt);
+	if (what != PV_TIMER_SPURIOUS)
+		pv_timer_choose_path(pt, now);
 }
 
-bool __pv_timer_interrupt(void)
+/**
+ * __pv_timer_interrupt() - pv_timer_interrupt() once it is ours
+ *
+ * hrtimer_interrupt() reads the clock by itself, finds nothing to do if it is
+ * called early, and asks for the same expiry again.
+ *
+ * Context: interrupt, irqs off, on the owning CPU.
+ */
+void __pv_timer_interrupt(void)
 {
-	struct pv_timer_cpu *pt = pv_timer_this_cpu();
-	u64 now;
+	struct pv_timer_cpu *pt = this_cpu_ptr(&pv_timer_cpus);
 
-	/* Another device has this vector until the CPU is brought up */
-	if (!pt->ced.name)
-		return false;
-	now = static_call(pv_timer_now)();
-	static_call_cond(pv_timer_ack)();
-	pv_timer_expired(pt, now);
-	/* Arming has lowered the line already, save the second call */
-	if (pv_timer->flags & PV_TIMER_LEVEL &&
-	    (!pt->armed || pt->armed_for == KTIME_MAX))
-		static_call(pv_timer_disarm)();
-	pv_timer_check_neighbour(pt, now);
-	return true;
+	if (unlikely(pt->ced.event_handler != hrtimer_interrupt ||
+		     pt->ced.next_event != pt->armed_for ||
+		     pt->armed >= pt->plain_until)) {
+		pv_timer_sort_out(pt);
+		return;
+	}
+	pt->fired = pt->armed;
+	WRITE_ONCE(pt->armed_for, pt->none);
+	pt->stats[PV_TIMER_EVENTS]++;
+	hrtimer_interrupt(&pt->ced);
 }
-EXPORT_SYMBOL_GPL(__pv_timer_interrupt);
 
 /**
  * pv_timer_irq_handler() - pv_timer_interrupt() for a line that a backend requests
@@ -450,13 +651,34 @@ EXPORT_SYMBOL_GPL(__pv_timer_interrupt);
  * @unused: not used
  *
  * Context: interrupt, irqs off, on the owning CPU.
- * Return: IRQ_NONE if no backend ticks here.
+ * Return: IRQ_HANDLED.
  */
 irqreturn_t pv_timer_irq_handler(int irq, void *unused)
 {
-	return IRQ_RETVAL(pv_timer_interrupt());
+	__pv_timer_interrupt();
+	return IRQ_HANDLED;
 }
 EXPORT_SYMBOL_GPL(pv_timer_irq_handler);
+
+/**
+ * pv_timer_line_handler() - The same for the line that the core requests
+ * @irq: not used
+ * @unused: not used
+ *
+ * Context: interrupt, irqs off, on the owning CPU.
+ * Return: IRQ_HANDLED.
+ */
+irqreturn_t pv_timer_line_handler(int irq, void *unused)
+{
+	struct pv_timer_cpu *pt = this_cpu_ptr(&pv_timer_cpus);
+
+	static_call_cond(pv_timer_ack)();
+	__pv_timer_interrupt();
+	/* Arming has lowered the line already, save the second call */
+	if (pv_timer->flags & PV_TIMER_LEVEL && pt->armed_for == pt->none)
+		static_call(pv_timer_disarm)();
+	return IRQ_HANDLED;
+}
 
 static void pv_timer_init_device(struct pv_timer_cpu *pt,
 				 const struct cpumask *cpumask)
@@ -468,21 +690,20 @@ static void pv_timer_init_device(struct pv_timer_cpu *pt,
 		.irq				= -1,
 		.cpumask			= cpumask,
 		.mult				= 1,
-		.set_next_ktime			= pv_timer_set_next_ktime,
-		.set_state_oneshot		= pv_timer_set_oneshot,
+		.next_event			= KTIME_MAX,
+		.set_next_ktime			= pv_timer_set_next_general,
 		.set_state_oneshot_stopped	= pv_timer_oneshot_stopped,
 		.set_state_shutdown		= pv_timer_shutdown,
 		.tick_resume			= pv_timer_tick_resume,
 	};
-	if (pv_timer->arm_periodic) {
-		pt->ced.features |= CLOCK_EVT_FEAT_PERIODIC;
-		pt->ced.set_state_periodic = pv_timer_set_periodic;
-	}
+	if (pv_timer->stops_in_idle && pv_timer->stops_in_idle())
+		pt->ced.features |= CLOCK_EVT_FEAT_C3STOP;
 	if (!(pv_timer->flags & PV_TIMER_GLOBAL))
 		pt->ced.features |= CLOCK_EVT_FEAT_PERCPU;
 	INIT_CSD(&pt->csd, pv_timer_recheck, NULL);
-	WRITE_ONCE(pt->armed, 0);
-	pt->want = KTIME_MAX;
+	atomic_set(&pt->asked, 0);
+	pt->none = 0;
+	pv_timer_forget(pt);
 }
 
 /* The mode and the line of this CPU's timer; the boot CPU comes with irqs on. */
@@ -536,14 +757,112 @@ int pv_timer_dying_cpu(unsigned int cpu)
 	return 0;
 }
 
+/**
+ * pv_timer_restart_this_cpu() - Do not rely on what was armed here until now
+ *
+ * Context: any, on a CPU that does not migrate.
+ */
+void pv_timer_restart_this_cpu(void)
+{
+	guard(irqsave)();
+	pv_timer_restart(this_cpu_ptr(&pv_timer_cpus));
+}
+
+/*
+ * What a backend says of its counter may be another line now, and the next update
+ * of the timekeeper takes a timer.
+ */
+static void pv_timer_restart_all(struct irq_work *unused)
+{
+	unsigned int cpu;
+
+	pvclock_gtod_unregister_notifier(&pv_timer_gtod);
+	pvclock_gtod_register_notifier(&pv_timer_gtod);
+	for_each_online_cpu(cpu) {
+		WRITE_ONCE(per_cpu(pv_timer_cpus, cpu).changed, true);
+		pv_timer_ask(cpu);
+	}
+}
+
+static struct irq_work pv_timer_restart_work = IRQ_WORK_INIT_HARD(pv_timer_restart_all);
+
+/**
+ * pv_timer_changed() - The hypervisor may have lost its deadlines
+ *
+ * For who learns that the guest was restored from a snapshot, or has migrated.
+ * Each CPU sets the mode of its timer again and arms what is wanted, this one as
+ * soon as it takes interrupts.
+ *
+ * Context: any: the clock may be being read, or the timekeeper be updated.
+ */
+void pv_timer_changed(void)
+{
+	if (static_key_enabled(&pv_timer_active))
+		irq_work_queue(&pv_timer_restart_work);
+}
+EXPORT_SYMBOL_GPL(pv_timer_changed);
+
+static void pv_timer_set_hz(u64 hz)
+{
+	u64 rem, sec = div64_u64_rem(hz, NSEC_PER_SEC, &rem);
+
+	pv_timer_ticks_per_ns = (sec << 32) +
+				DIV_U64_ROUND_UP(rem << 32, NSEC_PER_SEC);
+	pv_timer_tick = div_u64(hz, HZ);
+	/* An eighth less, as the clock is steered */
+	pv_timer_limit_ns = PV_TIMER_FAR;
+	if (pv_timer->max_ticks && div64_u64(pv_timer->max_ticks, hz) < PV_TIMER_FAR_SEC)
+		pv_timer_limit_ns = mul_u64_u64_div_u64(pv_timer->max_ticks,
+							NSEC_PER_SEC / 8 * 7, hz);
+}
+
+/**
+ * pv_timer_set_frequency() - The frequency of a counter is better known, or new
+ * @id: the clocksource that reads it
+ * @hz: its frequency, in Hz
+ *
+ * Context: any, also with irqs off. Not twice at once.
+ */
+void pv_timer_set_frequency(enum clocksource_ids id, u64 hz)
+{
+	if (!static_key_enabled(&pv_timer_active) || pv_timer->cs_id != id)
+		return;
+	pv_timer_set_hz(hz);
+	pv_timer_changed();
+}
+
+/**
+ * pv_timer_stop() - Disarm this CPU's timer, the last one, for the next kernel
+ *
+ * It is not armed again.
+ *
+ * Context: kexec after all other CPUs have stopped, or a crashed kernel. Takes
+ * no lock.
+ */
+void pv_timer_stop(void)
+{
+	struct pv_timer_cpu *pt;
+
+	guard(irqsave)();
+	if (!pv_timer)
+		return;
+	pt = this_cpu_ptr(&pv_timer_cpus);
+	WRITE_ONCE(pv_timer_watch, false);
+	pt->ced.set_next_ktime = pv_timer_set_next_nothing;
+	pv_timer_shutdown(&pt->ced);
+	if (pv_timer->cpu_stop)
+		pv_timer->cpu_stop();
+}
+
 static void pv_timer_start_test(struct pv_timer_cpu *pt)
 {
 	guard(irqsave)();
 	pv_timer_init_device(pt, cpu_possible_mask);
 	pt->ced.event_handler = clockevents_handle_noop;
+	clockevent_set_state(&pt->ced, CLOCK_EVT_STATE_ONESHOT);
 	pt->stats[PV_TIMER_EVENTS] = 0;
 	pv_timer_cpu_start();
-	pt->want = ktime_add_us(ktime_get(), 100);
+	pt->ced.next_event = ktime_add_us(ktime_get(), 100);
 	pv_timer_program(pt);
 }
 
@@ -562,7 +881,7 @@ bool pv_timer_fires(void)
 	u64 end;
 
 	guard(preempt)();
-	pt = pv_timer_this_cpu();
+	pt = this_cpu_ptr(&pv_timer_cpus);
 	end = static_call(pv_timer_now)() + HZ * pv_timer_tick;
 	pv_timer_start_test(pt);
 	do
@@ -571,7 +890,19 @@ bool pv_timer_fires(void)
 	       (s64)(end - static_call(pv_timer_now)()) > 0);
 	guard(irqsave)();
 	pv_timer_cpu_stop(pt);
+	clockevent_set_state(&pt->ced, CLOCK_EVT_STATE_DETACHED);
 	return pt->stats[PV_TIMER_EVENTS];
+}
+
+static pv_timer_set_next_t *pv_timer_set_next_of(const struct pv_timer_backend *backend)
+{
+	bool nofail = backend->flags & PV_TIMER_NOFAIL;
+
+	if (backend->flags & PV_TIMER_EXACT)
+		return pv_timer_set_next_general;
+	if (backend->flags & PV_TIMER_FREE)
+		return nofail ? pv_timer_set_next_free : pv_timer_set_next_general;
+	return nofail ? pv_timer_set_next_plain : pv_timer_set_next_checked;
 }
 
 /**
@@ -583,16 +914,10 @@ bool pv_timer_fires(void)
  */
 void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
 {
-	u64 rem, sec = div64_u64_rem(hz, NSEC_PER_SEC, &rem);
-
-	pv_timer_ticks_per_ns = (sec << 32) +
-				DIV_U64_ROUND_UP(rem << 32, NSEC_PER_SEC);
-	pv_timer_tick = div_u64(hz, HZ);
-	pv_timer_max_ticks = backend->max_ticks;
-	sec = min_t(u64, div64_u64(1ULL << 62, hz), KTIME_SEC_MAX);
-	pv_timer_max_ns = sec * NSEC_PER_SEC;
-
 	pv_timer = backend;
+	pv_timer_vector = backend->vector;
+	pv_timer_set_hz(hz);
+	pv_timer_set_next = pv_timer_set_next_of(backend);
 	static_call_update(pv_timer_now, backend->now);
 	static_call_update(pv_timer_arm, backend->arm);
 	static_call_update(pv_timer_disarm, backend->disarm);
@@ -603,7 +928,7 @@ void pv_timer_adopt(const struct pv_timer_backend *backend, u64 hz)
 /**
  * pv_timer_couple() - Convert with the timekeeper's numbers from now on
  *
- * Context: process. The clocksource in use may have any cs_id.
+ * Context: process. The clocksource in use may be any.
  */
 void pv_timer_couple(void)
 {

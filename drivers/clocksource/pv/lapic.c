@@ -3,34 +3,44 @@
  * Any hypervisor on x86: the local APIC timer in one-shot mode
  *
  * The count register counts down, at the bus clock that apic.c has calibrated
- * against the TSC. The TSC, scaled to that clock, is the counter.
+ * against the TSC. The counter is the TSC, of which one count takes many ticks.
  */
+#include <linux/cache.h>
 #include <linux/cpufeature.h>
 #include <linux/math64.h>
+
 #include <asm/apic.h>
 #include <asm/msr.h>
 #include <asm/tsc.h>
+
 #include "lapic.h"
 
 #define LAPIC_DIVISOR	16
-static u64 lapic_counts_per_tsc;	/* 32.32 fixed point */
 
-u64 lapic_oneshot_hz(void)
+/* Counts per tick of the TSC, 0.32 fixed point */
+static u32 lapic_counts_per_tick __read_mostly;
+
+static u64 lapic_counts_hz(void)
 {
-	u64 hz = (u64)lapic_timer_period * HZ / LAPIC_DIVISOR;
-
-	lapic_counts_per_tsc = div64_u64(hz << 32, max(tsc_khz, 1U) * 1000ULL);
-	return tsc_khz ? hz : 0;
+	return (u64)lapic_timer_period * HZ / LAPIC_DIVISOR;
 }
 
-u64 lapic_oneshot_now(void)
+u64 lapic_oneshot_hz(u64 *max_ticks)
 {
-	return mul_u64_u64_shr(rdtsc(), lapic_counts_per_tsc, 32);
+	u64 hz = tsc_khz * 1000ULL;
+
+	if (!lapic_counts_hz() || hz <= lapic_counts_hz())
+		return 0;
+	*max_ticks = div64_u64(U32_MAX * hz, lapic_counts_hz());
+	return hz;
 }
 
-int lapic_oneshot_arm(u64 delta)
+/* Rounds up, and 0 would disarm */
+int lapic_oneshot_arm(u64 deadline)
 {
-	apic_write(APIC_TMICT, delta);
+	u64 left = pv_timer_left(deadline, rdtsc());
+
+	apic_write(APIC_TMICT, ((left * lapic_counts_per_tick) >> 32) + 1);
 	return 0;
 }
 
@@ -39,18 +49,23 @@ void lapic_oneshot_disarm(void)
 	apic_write(APIC_TMICT, 0);
 }
 
+/* The frequency of the TSC may be better known than the last time */
 void lapic_oneshot_start(void)
 {
+	lapic_counts_per_tick = div64_u64(lapic_counts_hz() << 32, tsc_khz * 1000ULL) + 1;
 	apic_write(APIC_LVTT, LOCAL_TIMER_VECTOR);
 	apic_write(APIC_TDCR, APIC_TDR_DIV_16);
 }
 
+static struct pv_timer_backend lapic_timer;
+
 static u64 lapic_probe(void)
 {
-	return boot_cpu_has(X86_FEATURE_HYPERVISOR) ? lapic_oneshot_hz() : 0;
+	return boot_cpu_has(X86_FEATURE_HYPERVISOR) ?
+	       lapic_oneshot_hz(&lapic_timer.max_ticks) : 0;
 }
 
-static const struct pv_timer_backend lapic_timer = {
+static struct pv_timer_backend lapic_timer __ro_after_init = {
 	.name		= "lapic",
 	.rating		= PV_TIMER_RATING_EMULATED,
 	.probe		= lapic_probe,

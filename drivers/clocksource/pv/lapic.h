@@ -8,33 +8,38 @@
 
 #include <linux/pv_timer.h>
 
+#include <asm/irq_vectors.h>
+
 /* lapic-deadline.c */
 u64 lapic_deadline_hz(void);
-u64 lapic_deadline_now(void);
+u64 lapic_timer_now(void);
 int lapic_deadline_arm(u64 deadline);
 void lapic_deadline_disarm(void);
 void lapic_deadline_start(void);
+bool lapic_stops_in_idle(void);
 
 /* lapic.c */
-u64 lapic_oneshot_hz(void);
-u64 lapic_oneshot_now(void);
-int lapic_oneshot_arm(u64 delta);
+u64 lapic_oneshot_hz(u64 *max_ticks);
+int lapic_oneshot_arm(u64 deadline);
 void lapic_oneshot_disarm(void);
 void lapic_oneshot_start(void);
 
-/* What a backend says of the mode that it uses */
-#define LAPIC_DEADLINE_TIMER						\
-	.flags		= PV_TIMER_LOSES_STATE,				\
+/* What a backend says of the timer, and of the mode that it uses */
+#define LAPIC_TIMER							\
+	.flags		= PV_TIMER_NOFAIL | PV_TIMER_LOSES_STATE,	\
 	.cs_id		= CSID_X86_TSC,					\
-	.now		= lapic_deadline_now,				\
+	.vector		= LOCAL_TIMER_VECTOR,				\
+	.now		= lapic_timer_now,				\
+	.stops_in_idle	= lapic_stops_in_idle
+
+#define LAPIC_DEADLINE_TIMER						\
+	LAPIC_TIMER,							\
 	.arm		= lapic_deadline_arm,				\
 	.disarm		= lapic_deadline_disarm,			\
 	.cpu_start	= lapic_deadline_start
 
 #define LAPIC_ONESHOT_TIMER						\
-	.flags		= PV_TIMER_RELATIVE | PV_TIMER_LOSES_STATE,	\
-	.max_ticks	= U32_MAX,					\
-	.now		= lapic_oneshot_now,				\
+	LAPIC_TIMER,							\
 	.arm		= lapic_oneshot_arm,				\
 	.disarm		= lapic_oneshot_disarm,				\
 	.cpu_start	= lapic_oneshot_start

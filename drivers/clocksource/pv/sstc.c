@@ -37,14 +37,15 @@ static void sstc_timer_disarm(void)
 }
 
 static const struct pv_timer_backend sstc_timer = {
-	.name	= "sstc",
-	.rating	= PV_TIMER_RATING_NATIVE,
-	.flags	= PV_TIMER_LEVEL | PV_TIMER_SOLE,
-	.probe	= sstc_timer_probe,
-	.now	= sbi_timer_now,
-	.arm	= sstc_timer_arm,
-	.disarm	= sstc_timer_disarm,
-	.irq	= sbi_timer_irq,
+	.name		= "sstc",
+	.rating		= PV_TIMER_RATING_NATIVE,
+	.flags		= PV_TIMER_LEVEL | PV_TIMER_NOFAIL | PV_TIMER_FREE | PV_TIMER_SOLE,
+	.probe		= sstc_timer_probe,
+	.now		= sbi_timer_now,
+	.arm		= sstc_timer_arm,
+	.disarm		= sstc_timer_disarm,
+	.irq		= sbi_timer_irq,
+	.stops_in_idle	= sbi_timer_stops_in_idle,
 };
 
 PV_TIMER_BACKEND(sstc_timer);

@@ -32,6 +32,7 @@ static const struct pv_timer_backend xen_timerop = {
 	.disarm		= xen_timerop_disarm,
 	.cpu_prepare	= xen_timer_prepare,
 	.cpu_dead	= xen_timer_dead,
+	.couple		= xen_timer_couple,
 };
 
 PV_TIMER_BACKEND(xen_timerop);

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Xen on x86: system time in ns, and VIRQ_TIMER of each vCPU
+ * Xen on x86: system time in ns, the kernel's clock too, and VIRQ_TIMER of each
+ * vCPU
  */
+#include <linux/clocksource.h>
+#include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/time64.h>
 
 #include <xen/events.h>
@@ -13,6 +17,7 @@
 
 #include <asm/pvclock.h>
 
+#include "pvclock.h"
 #include "xen.h"
 
 #define XEN_TIMER_IRQF	(IRQF_PERCPU | IRQF_NOBALANCING | IRQF_TIMER | \
@@ -47,4 +52,60 @@ int xen_timer_dead(unsigned int cpu)
 {
 	unbind_from_irqhandler(per_cpu(xen_timer_irq, cpu), NULL);
 	return 0;
+}
+
+/*
+ * Where the TSC is safe it is the clock, and system time is a line over it. The
+ * page may have been written after the TSC was read: go back a little then. Two
+ * multiplications round down.
+ */
+u64 xen_timer_couple(enum clocksource_ids id, u64 cycles, u64 *ticks)
+{
+	struct pvclock_vcpu_time_info line;
+	s64 tsc;
+
+	if (id != CSID_X86_TSC ||
+	    !pvclock_get_line(&this_cpu_read(xen_vcpu)->time, &line))
+		return 0;
+	tsc = cycles - line.tsc_timestamp;
+	*ticks = line.system_time + 2;
+	if (tsc >= 0)
+		*ticks += pvclock_scale_delta(tsc, line.tsc_to_system_mul, line.tsc_shift);
+	else
+		*ticks -= pvclock_scale_delta(-tsc, line.tsc_to_system_mul, line.tsc_shift);
+	return pvclock_shift_up(line.tsc_to_system_mul, line.tsc_shift);
+}
+
+/* Unlike xen_timer_now(), takes note of it if the guest was stopped */
+static u64 notrace xen_clock_read(struct clocksource *cs)
+{
+	guard(preempt_notrace)();
+	return pvclock_clocksource_read(&__this_cpu_read(xen_vcpu)->time);
+}
+
+static int xen_clock_enable(struct clocksource *cs)
+{
+	vclocks_set_used(VDSO_CLOCKMODE_PVCLOCK);
+	return 0;
+}
+
+static struct pv_timer_clock xen_clock __initdata = {
+	.name		= "xen",
+	.hz		= NSEC_PER_SEC,
+	.counter	= xen_timer_now,
+	.read		= xen_clock_read,
+	.enable		= xen_clock_enable,
+};
+
+/**
+ * xen_timer_register_clock() - Make system time the kernel's clock
+ * @rating: see struct clocksource
+ *
+ * Context: boot.
+ * Return: the clocksource, whose vDSO mode is set later, or an error pointer.
+ */
+struct clocksource * __init xen_timer_register_clock(int rating)
+{
+	xen_clock.rating = rating;
+	return pv_timer_register_clock(&xen_clock);
 }

@@ -48,6 +48,7 @@ static const struct pv_timer_backend xen_vcpu_timer = {
 	.cpu_prepare	= xen_timer_prepare,
 	.cpu_dead	= xen_timer_dead,
 	.cpu_start	= xen_vcpu_timer_start,
+	.couple		= xen_timer_couple,
 };
 
 PV_TIMER_BACKEND(xen_vcpu_timer);

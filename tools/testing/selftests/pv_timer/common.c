@@ -19,16 +19,17 @@
 #define PV_TIMER_STATS	"/sys/kernel/debug/pv_timer/stats"
 
 const char * const pv_stat_names[PV_NR_STATS] = {
-	[PV_SET]	= "set",
 	[PV_ARMED]	= "armed",
 	[PV_ELIDED]	= "elided",
 	[PV_STOPPED]	= "stopped",
 	[PV_EVENTS]	= "events",
 	[PV_EARLY]	= "early",
-	[PV_SOAKED]	= "soaked",
+	[PV_SUPERSEDED]	= "superseded",
 	[PV_SPURIOUS]	= "spurious",
 	[PV_LOST]	= "lost",
 	[PV_REFUSED]	= "refused",
+	[PV_DELAYED]	= "delayed",
+	[PV_RESTARTED]	= "restarted",
 };
 
 long long now_ns(clockid_t clock)

@@ -23,16 +23,17 @@
 
 /* The columns of the statistics in debugfs */
 enum pv_stat {
-	PV_SET,
 	PV_ARMED,
 	PV_ELIDED,
 	PV_STOPPED,
 	PV_EVENTS,
 	PV_EARLY,
-	PV_SOAKED,
+	PV_SUPERSEDED,
 	PV_SPURIOUS,
 	PV_LOST,
 	PV_REFUSED,
+	PV_DELAYED,
+	PV_RESTARTED,
 	PV_NR_STATS,
 };
 

@@ -14,8 +14,8 @@ import sys
 
 SIDES = {"pv": "with pv_timer", "off": "with pv_timer=off"}
 PHASES = ["idle", "sleeping", "busy"]
-STATS = ["set", "armed", "elided", "stopped", "events", "early", "soaked",
-         "spurious", "lost", "refused"]
+STATS = ["armed", "elided", "stopped", "events", "early", "superseded",
+         "spurious", "lost", "refused", "delayed", "restarted"]
 LABELS = {
     "interrupts": "timer interrupts",
     "tsc_deadline_writes": "TSC_DEADLINE writes",
@@ -162,8 +162,8 @@ def print_rates(old, new):
 
 def print_stats(new):
     """What the core did with the requests, in whole numbers."""
-    shown = ["set", "armed", "elided", "soaked", "early", "spurious", "lost",
-             "refused"]
+    shown = ["armed", "elided", "superseded", "early", "spurious", "lost",
+             "refused", "delayed"]
     print(f"\n{'pv_timer':<10}{'seconds':>8}{'sleeps':>7}" +
           "".join(s.rjust(max(len(s) + 1, 7)) for s in shown))
     for phase in PHASES:
