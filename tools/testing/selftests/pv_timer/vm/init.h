@@ -33,6 +33,7 @@
  * @early: interrupts before their deadline
  * @lost: deadlines that passed without an interrupt
  * @refused: deadlines that the hypervisor refused
+ * @stuck: nothing can be waited for any more
  * @reason: what is wrong, all of it; empty if nothing is
  */
 struct verdict {
@@ -44,6 +45,7 @@ struct verdict {
 	bool nohz;
 	bool legacy;
 	unsigned long long events, early, lost, refused;
+	bool stuck;
 	char reason[400];
 };
 

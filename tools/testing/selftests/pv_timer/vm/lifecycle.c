@@ -9,12 +9,20 @@
  *		verdict channel what it has done, one line each, "end" at last
  *   hotplug	all CPUs but the first go offline and come back
  *   suspend	to RAM, until the alarm of the RTC: CPUs and timers lose their state
- *   kexec	the kernel pvt.kernel= with pvt.initrd=, both on a file system of
- *		the host, boots in place of this one and takes the steps after it
+ *   kexec	the kernel pvt.kernel= with pvt.initrd=, under /mnt if they are on a
+ *		file system of the host, boots in place of this one and takes the
+ *		steps after it
  *   simulate	a sleep of an hour in the time travel of User-Mode Linux
+ *   tsc-adjust	CPU1 goes offline and comes back with a TSC that is a minute ahead,
+ *		until Linux synchronizes it
+ *   refine	the TSC is not as fast as the command line says, and Linux notices
+ *   c3stop	the idle states of the device tree stop the timer
+ *   restore	the host saves the guest, and restores it without its timers
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,12 +42,27 @@
 #define MAX_CPUS	64
 #define SLEEPS		51
 #define HOTPLUGS	50
+#define RESTORES	3
 #define SUSPENDS	3
 #define MAX_ALARM	16
 #define CHECKS		20
 #define HOUR		3600
+#define ADJUSTMENTS	10
+#define MSR_TSC_ADJUST	0x3b
+#define TSC_AHEAD	137438953472ULL	/* 2^37 */
+#define REFINE_SEC	8
+#define MAX_LATE_MS	4
+#define TRACING		"/sys/kernel/tracing"
+#define FORGET		"/sys/module/broken/parameters/forget"
 #define FILES		"/mnt"
 #define RTC		"/sys/class/rtc/rtc0"
+
+/* The firmware of RISC-V stops a CPU after Linux, and starts none before */
+#ifdef __riscv
+#define FIRMWARE_TRIES	100
+#else
+#define FIRMWARE_TRIES	1
+#endif
 
 /* Not every architecture has it */
 #ifndef SYS_kexec_file_load
@@ -164,9 +187,12 @@ static void serve_host(struct verdict *v)
 static void set_online(int cpu, const char *value)
 {
 	char path[64];
+	int err, tries = FIRMWARE_TRIES;
 
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	if (write_file(path, value))
+	while ((err = write_file(path, value)) == -EINVAL && --tries > 0)
+		nanosleep(&one_ms, NULL);
+	if (err)
 		die(path);
 }
 
@@ -243,11 +269,21 @@ static int open_file(const char *name)
 	char path[512];
 	int fd;
 
-	snprintf(path, sizeof(path), FILES "%s", option(name, ""));
+	snprintf(path, sizeof(path), "%s", option(name, ""));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		die(path);
 	return fd;
+}
+
+static void mount_files(void)
+{
+	if (strncmp(option("kernel", ""), FILES "/", sizeof(FILES)))
+		return;
+	mkdir(FILES, 0755);
+	if (mount("kernel", FILES, "9p", MS_RDONLY,
+		  "trans=virtio,version=9p2000.L"))
+		die("9p " FILES);
 }
 
 /* The same parameters but for the steps, and what has been tested so far */
@@ -272,10 +308,7 @@ static void boot_again(struct verdict *v)
 {
 	char line[4096];
 
-	mkdir(FILES, 0755);
-	if (mount("kernel", FILES, "9p", MS_RDONLY,
-		  "trans=virtio,version=9p2000.L"))
-		die("9p " FILES);
+	mount_files();
 	next_cmdline(v, line, sizeof(line));
 	if (syscall(SYS_kexec_file_load, open_file("kernel"), open_file("initrd"),
 		    strlen(line) + 1, line, 0))
@@ -329,6 +362,297 @@ static void simulate(struct verdict *v)
 	tell_state("an hour", check_tick(v, "an hour"));
 }
 
+static unsigned long long early_interrupts(void)
+{
+	struct verdict stats = { };
+
+	read_stats(&stats);
+	return stats.early;
+}
+
+/* A CPU that is idle puts it right */
+static pid_t keep_busy(int cpu)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		pin(cpu);
+	while (!pid)
+		;
+	return pid;
+}
+
+static void set_tsc_ahead(int cpu)
+{
+	unsigned long long value;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/cpu/%d/msr", cpu);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pread(fd, &value, 8, MSR_TSC_ADJUST) != 8)
+		die(path);
+	value += TSC_AHEAD;
+	if (pwrite(fd, &value, 8, MSR_TSC_ADJUST) != 8)
+		die(path);
+	close(fd);
+}
+
+/*
+ * The timer of a CPU that comes up must not be armed by a counter that is about
+ * to change. A hypervisor that arms a timer of its own when it is told the
+ * deadline hides it: its interrupt comes too early by the guest's counter then.
+ */
+static void adjust_tsc(struct verdict *v)
+{
+	unsigned long long before = early_interrupts(), early;
+	double late, worst = 0;
+	int round;
+	pid_t pid;
+
+	for (round = 1; round <= ADJUSTMENTS; round++) {
+		pin(0);
+		pid = keep_busy(1);
+		nanosleep(&one_ms, NULL);
+		set_tsc_ahead(1);
+		set_online(1, "0");
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		set_online(1, "1");
+		late = check_tick(v, "adjustment of the TSC");
+		if (late > worst)
+			worst = late;
+	}
+	early = early_interrupts() - before;
+	v->plan++;
+	v->ok += !early;
+	if (early)
+		fail(v, "%llu early interrupts after %d adjustments of the TSC",
+		     early, ADJUSTMENTS);
+	tell_state("adjustment of the TSC", worst);
+}
+
+static bool is_logged(const char *text)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	bool found = false;
+	char record[8192];
+	ssize_t n;
+
+	if (fd < 0)
+		die("/dev/kmsg");
+	while (!found && (n = read(fd, record, sizeof(record) - 1)) > 0) {
+		record[n] = '\0';
+		found = strstr(record, text);
+	}
+	close(fd);
+	return found;
+}
+
+/* By how many ms is a sleep of a second late? The best of some. */
+static double second_late(int cpu)
+{
+	const struct timespec second = { .tv_sec = 1 };
+	double late, best = 1000;
+	int i;
+
+	if (!pin(cpu))
+		die("sched_setaffinity");
+	for (i = 0; i < 3; i++) {
+		late = uptime();
+		nanosleep(&second, NULL);
+		late = (uptime() - late - 1) * 1000;
+		if (late < best)
+			best = late;
+	}
+	return best;
+}
+
+/* It would be late by eight in a thousand */
+static void refine_tsc(struct verdict *v)
+{
+	double late, worst = 0;
+	int i, cpu;
+
+	stop_load();
+	for (i = 0; i < REFINE_SEC && !is_logged("tsc: Refined TSC"); i++)
+		sleep(1);
+	if (i == REFINE_SEC)
+		fail(v, "the TSC was not refined");
+	for (cpu = 0; cpu < get_nprocs(); cpu++) {
+		late = second_late(cpu);
+		v->plan++;
+		v->ok += late < MAX_LATE_MS;
+		if (late >= MAX_LATE_MS)
+			fail(v, "a second on CPU%d is late by %.1f ms", cpu, late);
+		if (late > worst)
+			worst = late;
+	}
+	tell_state("refinement of the TSC, a second", worst);
+}
+
+/* Return: how often a CPU was woken up by another one, for its timer has stopped */
+static unsigned long long broadcasts(void)
+{
+	FILE *file = fopen("/proc/interrupts", "r");
+	unsigned long long sum = 0;
+	char line[1024], *at;
+	int cpu;
+
+	if (!file)
+		die("/proc/interrupts");
+	while (fgets(line, sizeof(line), file)) {
+		at = strchr(line, ':');
+		if (!at || !strstr(line, "Timer broadcast"))
+			continue;
+		for (cpu = 0, at++; cpu < get_nprocs(); cpu++)
+			sum += strtoull(at, &at, 10);
+	}
+	fclose(file);
+	return sum;
+}
+
+/* Where the idle states stop the timer, another CPU has to see to it */
+static void stop_in_idle(struct verdict *v)
+{
+	unsigned long long before = broadcasts(), woken;
+	double worst = check_tick(v, "timers that stop");
+
+	woken = broadcasts() - before;
+	v->plan++;
+	v->ok += woken > 0;
+	if (!woken)
+		fail(v, "no CPU was woken up by another one");
+	tell("note woken %llu times by another CPU", woken);
+	tell_state("timers that stop", worst);
+}
+
+/*
+ * The kernel logs when it is told of a restore, and interrupts each CPU to tell it.
+ * The trace has the clock of uptime(): that of the log stands still when nothing
+ * ticks.
+ */
+static void trace_restores(void)
+{
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	if (write_file(TRACING "/trace_clock", "boot") ||
+	    write_file(TRACING "/events/printk/console/enable", "1") ||
+	    write_file(TRACING "/events/irq_vectors/enable", "1"))
+		die(TRACING);
+}
+
+/*
+ * @told: when the kernel was told of the restore, 0 if it was not
+ * @asked: when each CPU was, which takes a slow host a while
+ * @ticked: its first timer interrupt after that, 0 if there was none
+ */
+struct restored {
+	double told;
+	double asked[MAX_CPUS], ticked[MAX_CPUS];
+};
+
+static void add_trace(struct restored *r, const char *line)
+{
+	const char *at = strchr(line, '[');
+	double when;
+	int cpu;
+
+	if (!at || sscanf(at, "[%d] %*s %lf:", &cpu, &when) != 2 || cpu >= MAX_CPUS)
+		return;
+	if (strstr(at, "due to virtual machine fork"))
+		r->told = when;
+	else if (!r->told || r->ticked[cpu])
+		return;
+	else if (strstr(at, " local_timer_entry"))
+		r->ticked[cpu] = when;
+	else if (strstr(at, " irq_work_entry") ||
+		 strstr(at, " call_function_single_entry"))
+		r->asked[cpu] = when;
+}
+
+static void read_trace(struct restored *r)
+{
+	FILE *file = fopen(TRACING "/trace", "r");
+	char line[512];
+
+	if (!file)
+		die(TRACING);
+	memset(r, 0, sizeof(*r));
+	while (fgets(line, sizeof(line), file))
+		add_trace(r, line);
+	fclose(file);
+}
+
+/* Return: do all CPUs tick? @best gets by how many ms each was late */
+static bool judge_restore(struct verdict *v, double *best)
+{
+	struct restored r;
+	double late;
+	int cpu;
+
+	read_trace(&r);
+	if (!r.told)
+		fail(v, "nobody told that the guest was restored");
+	for (cpu = 0; r.told && cpu < get_nprocs(); cpu++) {
+		if (!r.ticked[cpu] || r.ticked[cpu] - r.told > 1)
+			fail(v, "CPU%d has not ticked a second after the restore",
+			     cpu);
+		late = (r.ticked[cpu] - (r.asked[cpu] ?: r.told)) * 1000;
+		if (late < best[cpu])
+			best[cpu] = late;
+		tell("note CPU%d ticked %.3f ms after it was told, %.3f ms after the first was",
+		     cpu, late, (r.ticked[cpu] - r.told) * 1000);
+	}
+	v->stuck = v->reason[0];
+	return !v->stuck;
+}
+
+/*
+ * The host asks by a line on the console, which can be heard without a timer. The
+ * clock of the guest stands still while it is on its way.
+ */
+static bool restore_once(struct verdict *v, double *best)
+{
+	char line[16];
+
+	v->plan++;
+	fclose(fopen(TRACING "/trace", "w"));
+	if (write_file(FORGET, "1"))
+		die(FORGET);
+	tell("restore");
+	if (read(STDIN_FILENO, line, sizeof(line)) < 0)
+		die("console");
+	if (!judge_restore(v, best))
+		return false;
+	v->ok++;
+	check_tick(v, "restore");
+	return true;
+}
+
+/* A slow host makes them late as well, so the best of some counts */
+static void be_restored(struct verdict *v)
+{
+	double best[MAX_CPUS], worst = 0;
+	int cpu, round = 0;
+
+	trace_restores();
+	tell("end %.6f", uptime());
+	for (cpu = 0; cpu < MAX_CPUS; cpu++)
+		best[cpu] = HUGE_VAL;
+	while (round < RESTORES && restore_once(v, best))
+		round++;
+	for (cpu = 0; round == RESTORES && cpu < get_nprocs(); cpu++) {
+		if (best[cpu] > period_ms())
+			fail(v, "CPU%d ticked %.1f ms after the restore", cpu,
+			     best[cpu]);
+		if (best[cpu] > worst)
+			worst = best[cpu];
+	}
+	tell_state("restore", worst);
+}
+
 static const struct {
 	const char *name;
 	void (*take)(struct verdict *v);
@@ -339,6 +663,10 @@ static const struct {
 	{ "kexec", boot_again },
 	{ "booted", go_on },
 	{ "simulate", simulate },
+	{ "tsc-adjust", adjust_tsc },
+	{ "refine", refine_tsc },
+	{ "c3stop", stop_in_idle },
+	{ "restore", be_restored },
 };
 
 static void take(struct verdict *v, const char *name)

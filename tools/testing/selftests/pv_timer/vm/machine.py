@@ -35,6 +35,7 @@ class Run:
     name: str
     append: str
     devices: tuple = ()     # more arguments for its monitor
+    wrapper: tuple = ()     # the command that runs its monitor
     start: tuple = None     # (host, guest) seconds
     end: tuple = None
     verdict: dict = None
@@ -60,7 +61,7 @@ class Run:
         host, guest = self.elapsed()
         if abs(host - guest) > CLOCK_RATIO * host + CLOCK_SLACK:
             self.add(f"clocks disagree: host {host:.1f}s guest {guest:.1f}s")
-        if self.calls is not None and self.verdict["backend"] != "none":
+        if self.calls is not None and self.verdict["backend"] not in ("", "none"):
             self.judge_calls()
 
     def judge_calls(self):

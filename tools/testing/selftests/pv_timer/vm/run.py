@@ -23,6 +23,9 @@ PASS, FAIL, ERROR, SKIP, TIMEOUT = 0, 1, 2, 4, 124
 
 MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off"}
 
+# The kinds of broken backends
+BROKEN = ("never", "early", "drop", "storm", "refuse", "refuse20", "refuse-all")
+
 # Seconds that one run may take, from the start of its guest
 RUN_LIMIT = 180
 
@@ -37,70 +40,85 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def suite_run(target, opts, mode):
     """A run of the tests in one of the modes"""
-    backend = f"broken-{opts.broken}" if opts.broken else target.backend
-    choice = f"pv_timer={backend}" if opts.broken else ""
+    choice, wanted = choose(target, opts)
     name = "broken" if opts.broken else mode
-    return Run(name, " ".join((MODES[mode], choice, expect(
-        target, "pv_timer", backend, "absent"), f"pvt.mode={name}")))
+    return Run(name, f"{MODES[mode]} {choice} {wanted} pvt.mode={name}")
 
 
-def stock_run(target, opts, mode):
-    """The same on the device that pv_timer replaces"""
-    return Run(mode, " ".join((MODES[mode], "pv_timer=off", expect(
-        target, target.stock, "none", "present"), f"pvt.mode={mode}")))
+def choose(target, opts, cpus=0):
+    """What is to tick, and that it is to be found"""
+    cpus = cpus or target.cpus
+    if opts.stock and target.bare:
+        return "", expect(cpus, target.bare.device, "none", "present")
+    if opts.stock:
+        return "pv_timer=off", expect(cpus, target.stock, "none", "present")
+    if opts.broken:
+        backend = f"broken-{opts.broken}"
+        return f"pv_timer={backend}", expect(cpus, "pv_timer", backend, "absent")
+    return "", expect(cpus, "pv_timer", target.backend, "absent")
 
 
-def lifecycle_run(target, opts, clock):
-    """A run of what else happens to a guest; for kexec it sees our kernels"""
-    name = clock.replace("=", "-") or "lifecycle"
-    wanted = expect(target, "pv_timer", target.backend, "absent")
-    kernel, initrd = (os.path.relpath(path, opts.build)
-                      for path in (opts.image, opts.initrd))
-    return Run(name, f"{clock} {wanted} pvt.do=lifecycle pvt.mode={name} "
-               f"pvt.steps={target.lifecycle} pvt.kernel=/{kernel} "
-               f"pvt.initrd=/{initrd}",
-               share(opts.build, "kernel") if "kexec" in target.lifecycle else ())
+def next_kernel(target, opts):
+    """What kexec boots, as the guest sees it, and the arguments that show it"""
+    if target.next_kernel:
+        return ("/boot/kernel", "/boot/initrd"), (
+            "-initrd", target.next_kernel(opts))
+    return ["/mnt/" + os.path.relpath(path, opts.build)
+            for path in (opts.image, opts.initrd)], share(opts.build, "kernel")
+
+
+def life_run(target, opts, outdir, life):
+    """A run of what else happens to a guest"""
+    choice, wanted = choose(target, opts, life.cpus)
+    append = f"{life.append} {choice} {wanted} pvt.do=lifecycle " \
+        f"pvt.mode={life.name} pvt.steps={life.steps}"
+    devices = [*life.args, *life.prepare(opts, outdir)]
+    if "kexec" in life.steps:
+        (kernel, initrd), more = next_kernel(target, opts)
+        append += f" pvt.kernel={kernel} pvt.initrd={initrd}"
+        devices += more
+    return Run(life.name, append, devices, life.wrapper)
 
 
 def report_run(target, which):
     """A run that measures: with pv_timer, or with the device it replaces"""
     if which == "off":
-        wanted = "pv_timer=off " + expect(target, target.stock, "none",
+        wanted = "pv_timer=off " + expect(target.cpus, target.stock, "none",
                                           "present")
     else:
-        wanted = expect(target, "pv_timer", target.backend, "absent")
+        wanted = expect(target.cpus, "pv_timer", target.backend, "absent")
     return Run(f"report-{which}", f"{wanted} pvt.do=report")
 
 
-def expect(target, device, backend, legacy):
+def expect(cpus, device, backend, legacy):
     """What the guest is to find in itself"""
-    return (f"pvt.cpus={target.cpus} pvt.device={device} "
+    return (f"pvt.cpus={cpus} pvt.device={device} "
             f"pvt.backend={backend} pvt.legacy={legacy}")
 
 
-def plan_runs(target, opts):
+def plan_runs(target, opts, outdir):
     """The boots that the command line asks for"""
-    runs = list_runs(target, opts)
+    runs = list_runs(target, opts, outdir)
+    if not runs:
+        raise Skip("nothing to do in these modes")
     for run in runs:
         run.append = f"{run.append} {opts.append}".strip()
     return runs
 
 
-def list_runs(target, opts):
+def list_runs(target, opts, outdir):
     """The same without what the user adds"""
-    suite = stock_run if opts.stock else suite_run
     if not opts.report:
         modes = ["default"] if opts.broken else opts.modes.split(",")
-        runs = [suite(target, opts, mode) for mode in modes
-                if mode != "lifecycle"]
-        if target.lifecycle and "lifecycle" in modes:
-            runs += [lifecycle_run(target, opts, clock)
-                     for clock in target.clocks]
-        return runs
+        return [suite_run(target, opts, mode) for mode in modes
+                if mode in MODES] + [
+                    life_run(target, opts, outdir, life)
+                    for life in target.lives()
+                    if life.mode in modes or life.name in modes]
     if not target.stock:
         raise Skip("there is no other device to compare with")
     # The first guest of an emulated host is slower than the next ones
-    return [suite(target, opts, "default"), report_run(target, "pv"),
+    return [suite_run(target, opts, "default"), report_run(target, "pv"),
             report_run(target, "off")]
 
 
@@ -156,8 +174,8 @@ def compare_boots(target):
     """A kernel without pv_timer, and the usual one"""
     if not target.bare:
         raise Skip("pv_timer=off leaves the old device here: say make run")
-    stock = expect(target, target.bare.device, "none", "present")
-    ours = expect(target, "pv_timer", target.backend, "absent")
+    stock = expect(target.cpus, target.bare.device, "none", "present")
+    ours = expect(target.cpus, "pv_timer", target.backend, "absent")
     return (("stock", target.bare.boot, f"{stock} pvt.mode={target.bare.mode}"),
             ("pv_timer", target.boot, ours))
 
@@ -197,8 +215,9 @@ def run_target(target, opts):
     try:
         if opts.compare:
             return compare_target(target, opts, outdir, say)
-        runs = plan_runs(target, opts)
-        recorder, accel = target.boot(opts, outdir, runs, say)
+        boot = target.bare.boot if opts.stock and target.bare else target.boot
+        runs = plan_runs(target, opts, outdir)
+        recorder, accel = boot(opts, outdir, runs, say)
     except Skip as e:
         return f'skip reason="{e}"', SKIP
     except (HarnessError, OSError) as e:
@@ -215,6 +234,14 @@ def run_target(target, opts):
     return line, status
 
 
+def check_names(parser, what, names, known):
+    """Each of them has to be known"""
+    for name in names.split(","):
+        if name not in known:
+            parser.error(f"no such {what} as '{name}', there are: "
+                         f"{', '.join(known)}")
+
+
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("targets", help="comma-separated: "
@@ -226,7 +253,7 @@ def parse_args():
     parser.add_argument("--initrd", required=True)
     parser.add_argument("--modes", default=",".join([*MODES, "lifecycle"]))
     parser.add_argument("--broken", default="",
-                        choices=("", "never", "early", "drop", "refuse"))
+                        choices=("", *BROKEN))
     parser.add_argument("--append", default="",
                         help="more parameters for the kernel of the guest")
     parser.add_argument("--limit", type=int, default=RUN_LIMIT,
@@ -239,7 +266,13 @@ def parse_args():
                         help="run the suite with pv_timer=off")
     parser.add_argument("--verbose", action="store_true",
                         help="show the console")
+    parser.add_argument("--check", action="store_true",
+                        help="only look at the arguments")
     opts = parser.parse_args()
+    check_names(parser, "target", opts.targets, TARGETS)
+    lives = [life for target in TARGETS.values() for life in target.lives()]
+    check_names(parser, "mode", opts.modes, dict.fromkeys(
+        [*MODES, *(life.mode for life in lives), *(life.name for life in lives)]))
     for name in ("build", "image", "uml", "xen", "initrd"):
         if getattr(opts, name):
             setattr(opts, name, os.path.abspath(getattr(opts, name)))
@@ -249,13 +282,11 @@ def parse_args():
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     opts = parse_args()
+    if opts.check:
+        return PASS
     seen = set()
     for name in opts.targets.split(","):
-        if name not in TARGETS:
-            line, status = f'FAIL reason="no such target, there are: ' \
-                f'{", ".join(TARGETS)}"', ERROR
-        else:
-            line, status = run_target(TARGETS[name], opts)
+        line, status = run_target(TARGETS[name], opts)
         print(f"vm: {name}: {line}", flush=True)
         seen.add(status)
     for status in (ERROR, FAIL, TIMEOUT, PASS):

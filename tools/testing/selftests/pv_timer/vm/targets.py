@@ -3,6 +3,8 @@
 
 import json
 import os
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -42,8 +44,28 @@ class Target:
     stock: str = ""         # device with pv_timer=off, empty if there is none
     lifecycle: str = ""     # what else happens to it, see lifecycle.c
     clocks: tuple = ("",)   # kernel parameters for that, one boot each
+    more: tuple = ()        # boots in which one thing is special
+    next_kernel: Callable = None    # an initrd that has kernel and initrd for kexec
     bare: "Bare" = None     # the kernel to compare with, where "off" cannot be
     image: Callable = lambda opts: opts.image
+
+    def lives(self):
+        """All that happens to it besides the tests"""
+        return [Life(clock.replace("=", "-") or "lifecycle", self.lifecycle, clock)
+                for clock in self.clocks if self.lifecycle] + list(self.more)
+
+
+@dataclass
+class Life:
+    """A boot, and what happens in it"""
+    name: str
+    steps: str              # see lifecycle.c
+    append: str = ""        # kernel parameters
+    mode: str = "lifecycle"
+    args: tuple = ()        # more arguments for the monitor
+    cpus: int = 0           # if others than the target has
+    wrapper: tuple = ()     # the command that runs the monitor
+    prepare: Callable = lambda opts, outdir: ()     # -> arguments made for it
 
 
 @dataclass
@@ -170,7 +192,7 @@ def boot_direct(opts, outdir, runs, say, command):
     for run in runs:
         recorder.line(f"pvt: run {run.name}", time.monotonic())
         boot = Boot(opts, outdir, recorder)
-        status = boot.run([*command(run.append), *run.devices],
+        status = boot.run([*run.wrapper, *command(run.append), *run.devices],
                           opts.limit)
         explain(run, boot, recorder, status)
         if status is None or recorder.error:
@@ -186,7 +208,8 @@ def boot_nested(opts, outdir, runs, say, root, host, command):
     recorder = Recorder(runs, say)
     for run in runs:
         with open(os.path.join(outdir, f"{run.name}.args"), "w") as f:
-            f.write("\n".join([*command(run.append), *run.devices]) + "\n")
+            f.write("\n".join([*run.wrapper, *command(run.append),
+                               *run.devices]) + "\n")
     names = ",".join(run.name for run in runs)
     boot = Boot(opts, outdir, recorder)
     status = boot.run(host(
@@ -275,6 +298,10 @@ def riscv64_image(opts, kernel="riscv64"):
     return os.path.join(opts.build, kernel, "arch/riscv/boot/Image")
 
 
+def riscv64_next(opts):
+    return built(os.path.join(opts.build, "vm/root-riscv64/kexec.cpio"))
+
+
 def boot_riscv64(opts, outdir, runs, say, kernel="riscv64", cpu="rv64"):
     """OpenSBI, which is QEMU's default firmware, is the hypervisor"""
     say("starting RISC-V under emulation")
@@ -295,12 +322,76 @@ def boot_m68k(opts, outdir, runs, say, kernel="m68k"):
 
 SBI_ONLY = "rv64,sstc=off"
 
+# A state in which the timer of a hart is said to stop, and it cannot wake it up
+IDLE_STATE = """
+	timer {
+		compatible = "riscv,timer";
+		riscv,timer-cannot-wake-cpu;
+	};
+	cpus {
+		idle-states {
+			idle_state: idle-state {
+				compatible = "riscv,idle-state";
+				riscv,sbi-suspend-param = <0>;
+				entry-latency-us = <1>;
+				exit-latency-us = <1>;
+				min-residency-us = <1>;
+				local-timer-stop;
+			};
+		};
+		cpu@0 { cpu-idle-states = <&idle_state>; };
+		cpu@1 { cpu-idle-states = <&idle_state>; };
+	};
+"""
+
+
+def cannot_wake_cpu(_opts, outdir, cpu="rv64"):
+    """The device tree of QEMU, in which the timer does not wake up harts"""
+    made, source, edited = (os.path.join(outdir, f"virt{suffix}")
+                            for suffix in (".dtb", ".dts", "-c3stop.dtb"))
+    for command in (
+            ["qemu-system-riscv64", "-M", f"virt,dumpdtb={made}", "-cpu", cpu,
+             "-smp", "2", "-m", "256", "-display", "none"],
+            ["dtc", "-q", "-I", "dtb", "-O", "dts", "-o", source, made]):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    with open(source, "a") as f:
+        f.write(f"/ {{{IDLE_STATE}}};\n")
+    subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", edited, source],
+                   check=True)
+    return ("-dtb", edited)
+
+
+def wrong_khz():
+    """The frequency of the TSC, and 0.8 % more, which Linux corrects later"""
+    with open("/proc/cpuinfo") as f:
+        mhz = re.search(r"cpu MHz\s*: ([\d.]+)", f.read())
+    return f"tsc_early_khz={float(mhz[1]) * 1008:.0f}" if mhz else ""
+
+
+RESTORE = (os.path.join(os.path.dirname(os.path.abspath(__file__)), "restore.py"),)
+
+
+def restores():
+    """From a snapshot, which has lost the timers"""
+    return tuple(Life(f"restore-{cpus}", "restore", mode="restore", cpus=cpus,
+                      args=("-smp", str(cpus)), wrapper=RESTORE)
+                 for cpus in (1, 2))
+
+
+# The clock is not the TSC, by which the timer is armed
+REFINE = f"clocksource=acpi_pm {wrong_khz()}"
+
 TARGETS = {t.name: t for t in (
     Target("kvm", partial(boot_on_kvm, cpu="host"), 2, "kvm", "lapic-deadline",
-           lifecycle="hotplug,kexec,suspend"),
+           lifecycle="hotplug,kexec,suspend", more=(
+               Life("tsc-adjust", "tsc-adjust", "clocksource=kvm-clock pvt.taint=4",
+                    mode="tsc-adjust", args=("-cpu", "host,+invtsc")),
+               *restores())),
     Target("kvm-lapic", partial(boot_on_kvm, cpu="host,-tsc-deadline"), 2, "lapic",
            "lapic"),
-    Target("tcg", boot_tcg, 2, "lapic", "lapic", lifecycle="hotplug,suspend"),
+    Target("tcg", boot_tcg, 2, "lapic", "lapic", lifecycle="hotplug,suspend",
+           more=(Life("refine", "refine", REFINE), *restores())),
     Target("xen-pv", boot_xen_pv, 2, "xen", lifecycle="hotplug"),
     Target("xen-domu", partial(boot_xen_guest, kind="pv"), 2, "xen",
            lifecycle="host,hotplug"),
@@ -312,10 +403,15 @@ TARGETS = {t.name: t for t in (
     Target("um", boot_um, 1, "um", lifecycle="simulate",
            clocks=("time-travel", "time-travel=inf-cpu"),
            image=lambda opts: opts.uml),
-    Target("sbi", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi", bare=Bare(
+    Target("sbi", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi",
+           lifecycle="hotplug,kexec", next_kernel=riscv64_next, more=(
+               Life("c3stop", "c3stop", prepare=partial(
+                   cannot_wake_cpu, cpu=SBI_ONLY)),), bare=Bare(
         partial(boot_riscv64, kernel="riscv64-stock", cpu=SBI_ONLY),
         "riscv_timer_clockevent"), image=riscv64_image),
-    Target("sstc", boot_riscv64, 2, "sstc", bare=Bare(
+    Target("sstc", boot_riscv64, 2, "sstc", lifecycle="hotplug,kexec",
+           next_kernel=riscv64_next, more=(
+               Life("c3stop", "c3stop", prepare=cannot_wake_cpu),), bare=Bare(
         partial(boot_riscv64, kernel="riscv64-stock"),
         "riscv_timer_clockevent"), image=riscv64_image),
     Target("goldfish", boot_m68k, 1, "goldfish", bare=Bare(
