@@ -57,6 +57,9 @@
 #define FILES		"/mnt"
 #define RTC		"/sys/class/rtc/rtc0"
 
+/* An error of the kernel that has no name outside */
+#define NOT_SUPPORTED	524
+
 /* The firmware of RISC-V stops a CPU after Linux, and starts none before */
 #ifdef __riscv
 #define FIRMWARE_TRIES	100
@@ -190,8 +193,11 @@ static void set_online(int cpu, const char *value)
 	int err, tries = FIRMWARE_TRIES;
 
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	while ((err = write_file(path, value)) == -EINVAL && --tries > 0)
+	while ((err = write_file(path, value)) && --tries > 0) {
+		if (err != -EINVAL && err != -NOT_SUPPORTED)
+			break;
 		nanosleep(&one_ms, NULL);
+	}
 	if (err)
 		die(path);
 }

@@ -404,14 +404,16 @@ TARGETS = {t.name: t for t in (
            clocks=("time-travel", "time-travel=inf-cpu"),
            image=lambda opts: opts.uml),
     Target("sbi", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi",
-           lifecycle="hotplug,kexec", next_kernel=riscv64_next, more=(
-               Life("c3stop", "c3stop", prepare=partial(
+           lifecycle="hotplug", next_kernel=riscv64_next, more=(
+               Life("kexec", "kexec", mode="kexec"),
+               Life("c3stop", "c3stop", mode="c3stop", prepare=partial(
                    cannot_wake_cpu, cpu=SBI_ONLY)),), bare=Bare(
         partial(boot_riscv64, kernel="riscv64-stock", cpu=SBI_ONLY),
         "riscv_timer_clockevent"), image=riscv64_image),
-    Target("sstc", boot_riscv64, 2, "sstc", lifecycle="hotplug,kexec",
+    Target("sstc", boot_riscv64, 2, "sstc", lifecycle="hotplug",
            next_kernel=riscv64_next, more=(
-               Life("c3stop", "c3stop", prepare=cannot_wake_cpu),), bare=Bare(
+               Life("kexec", "kexec", mode="kexec"),
+               Life("c3stop", "c3stop", mode="c3stop", prepare=cannot_wake_cpu),), bare=Bare(
         partial(boot_riscv64, kernel="riscv64-stock"),
         "riscv_timer_clockevent"), image=riscv64_image),
     Target("goldfish", boot_m68k, 1, "goldfish", bare=Bare(
