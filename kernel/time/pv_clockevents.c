@@ -160,16 +160,21 @@ static u64 pv_timer_ns_to_ticks(u64 ns)
 
 /*
  * The counter was read before the clock: time that is stolen in between makes
- * the interrupt early, which costs another one, and not the event late. 0 is no
- * deadline, so that tick of the counter is skipped.
+ * the interrupt early, which costs another one, and not the event late. A deadline
+ * of the line has not passed before its expiry, unless the counter of this CPU is
+ * ahead of the one that the line was drawn from. 0 is no deadline, so that tick of
+ * the counter is skipped.
  */
 static u64 pv_timer_deadline(u64 expires, u64 now, u64 clock)
 {
+	u64 deadline = pv_timer_on_line(expires);
 	s64 ns = expires - clock;
 
 	if (ns <= 0)
-		return now ?: 1;
-	return pv_timer_on_line(expires) ?: (now + pv_timer_ns_to_ticks(ns)) ?: 1;
+		deadline = now;
+	else if (!deadline || (s64)(deadline - now) <= 0)
+		deadline = now + pv_timer_ns_to_ticks(ns);
+	return deadline ?: 1;
 }
 
 /* The hypervisor breaks its promise. What is armed next may undo it, so go on. */
@@ -530,7 +535,8 @@ static void pv_timer_recheck(void *unused)
 		return;
 	if (!pt->refused && !pv_timer_is_lost(pt, clock))
 		return;
-	pv_timer_program(pt);
+	pt->refused = false;
+	pv_timer_program_wanted(pt);
 }
 
 /* Any number of CPUs may ask, a csd is for one */

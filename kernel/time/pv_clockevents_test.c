@@ -1853,6 +1853,20 @@ static void hog_is_told_within_eight_jiffies(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pt->armed_for, pt->ced.next_event);
 }
 
+/* Its counter is ahead of the one that the line was drawn from */
+static void cpu_off_the_line_ticks(struct kunit *test)
+{
+	unsigned int i;
+
+	use_plain(PV_TIMER_NOFAIL);
+	fake.counter += 100ULL * NSEC_PER_SEC;
+	fake.next = in_ns(TICK_NSEC);
+	program(fake.next);
+	for (i = 0; i < 3 && fake.comparator <= fake.counter; i++)
+		fake_interrupt();
+	KUNIT_EXPECT_EQ(test, fake.comparator, at(fake.next));
+}
+
 static void hog_is_told_once_it_is_sorted_out(struct kunit *test)
 {
 	couple_at(FAKE_HZ);
@@ -2019,6 +2033,19 @@ static void refused_cpu_is_helped_by_its_neighbour(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pt->refused);
 	KUNIT_EXPECT_EQ(test, fake.comparator, fake.counter);
 	expect_interrupt(test, PV_TIMER_EVENTS);
+}
+
+static void refused_cpu_that_stops_is_left_alone(struct kunit *test)
+{
+	use(0);
+	fake.refuses = -EIO;
+	program(in_ns(1000));
+	fake.refuses = 0;
+	switch_to(CLOCK_EVT_STATE_ONESHOT_STOPPED);
+	fake.calls[0] = '\0';
+	recheck();
+	EXPECT_CALLS(test, "");
+	KUNIT_EXPECT_FALSE(test, pt->refused);
 }
 
 static void refused_cpu_is_asked_each_jiffy(struct kunit *test)
@@ -3428,6 +3455,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(clock_that_is_one_too_many_is_reported),
 	KUNIT_CASE(bad_clock_is_reported),
 	KUNIT_CASE(hog_is_told_within_eight_jiffies),
+	KUNIT_CASE(cpu_off_the_line_ticks),
 	KUNIT_CASE(hog_is_told_once_it_is_sorted_out),
 	KUNIT_CASE(passed_expiry_is_armed_after_a_later_one),
 	KUNIT_CASE(passed_expiry_is_armed_after_a_late_event),
@@ -3440,6 +3468,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(plain_path_ends_with_the_line),
 	KUNIT_CASE(line_that_is_being_drawn_is_not_used),
 	KUNIT_CASE(refused_cpu_is_helped_by_its_neighbour),
+	KUNIT_CASE(refused_cpu_that_stops_is_left_alone),
 	KUNIT_CASE(refused_cpu_is_asked_each_jiffy),
 	KUNIT_CASE(refused_cpu_tries_again_by_itself),
 	KUNIT_CASE(held_back_interrupt_is_not_lost),
