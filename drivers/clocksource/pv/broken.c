@@ -4,15 +4,17 @@
  *
  * Each backend breaks one promise of the contract, to show that the core
  * survives it and that the tests notice. They tick only when they are named.
- * A timer that is lost in a restore is lost by whatever ticks.
+ * What the parameters of this file do happens to whatever ticks.
  */
 #include <linux/cpufeature.h>
+#include <linux/cpuhotplug.h>
 #include <linux/kvm_para.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
 
 #include <asm/apic.h>
+#include <asm/msr.h>
 #include <asm/tsc.h>
 
 #include "lapic.h"
@@ -52,11 +54,25 @@ static int broken_arm_storm(u64 deadline)
 	return lapic_deadline_arm(deadline - tsc_khz / 5);
 }
 
+/*
+ * As a processor compares, and not as KVM does, which has a timer of its own
+ * expire when the deadline is due by the TSC of now: this one waits for the TSC
+ * that the CPU has after Linux has taken back what it is ahead.
+ */
+static int broken_arm_compare(u64 deadline)
+{
+	u64 adjust;
+
+	rdmsrl(MSR_IA32_TSC_ADJUST, adjust);
+	return lapic_deadline_arm(deadline + adjust);
+}
+
 static void broken_forget_this_cpu(void *unused)
 {
 	if (boot_cpu_has(X86_FEATURE_TSC_DEADLINE_TIMER))
 		lapic_deadline_disarm();
-	apic_write(APIC_TMICT, 0);
+	else
+		lapic_oneshot_disarm();
 	apic_write(APIC_LVTT, LOCAL_TIMER_VECTOR | APIC_LVT_MASKED);
 }
 
@@ -75,6 +91,34 @@ static const struct kernel_param_ops broken_forget_ops = {
 	.set	= broken_forget,
 };
 module_param_cb(forget, &broken_forget_ops, NULL, 0200);
+
+static int broken_cpu_dying(unsigned int cpu)
+{
+	u64 adjust;
+
+	rdmsrl(MSR_IA32_TSC_ADJUST, adjust);
+	wrmsrl(MSR_IA32_TSC_ADJUST, adjust + BIT_ULL(37));
+	return 0;
+}
+
+/*
+ * From now on each CPU comes back with a TSC that is a minute or so ahead, until
+ * Linux synchronizes it. Nothing of its own runs by that.
+ */
+static int broken_ahead(const char *val, const struct kernel_param *kp)
+{
+	if (!boot_cpu_has(X86_FEATURE_TSC_ADJUST))
+		return -ENODEV;
+	return cpuhp_setup_state_nocalls(CPUHP_AP_DUMMY_TIMER_STARTING,
+					 "clockevents/pv/broken:ahead", NULL,
+					 broken_cpu_dying);
+}
+
+static const struct kernel_param_ops broken_ahead_ops = {
+	.flags	= KERNEL_PARAM_OPS_FL_NOARG,
+	.set	= broken_ahead,
+};
+module_param_cb(ahead, &broken_ahead_ops, NULL, 0200);
 
 #define BROKEN_BACKEND(kind)						\
 	static const struct pv_timer_backend broken_##kind = {		\
@@ -96,3 +140,4 @@ BROKEN_BACKEND(never);
 BROKEN_BACKEND(early);
 BROKEN_BACKEND(drop);
 BROKEN_BACKEND(storm);
+BROKEN_BACKEND(compare);

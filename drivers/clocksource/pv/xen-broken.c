@@ -23,7 +23,8 @@ static DEFINE_PER_CPU(u64, broken_since);
 static void broken_start(void)
 {
 	xen_vcpu_timer_start();
-	this_cpu_write(broken_since, xen_timer_now());
+	if (!this_cpu_read(broken_since))
+		this_cpu_write(broken_since, xen_timer_now());
 }
 
 static int broken_arm(u64 deadline, bool refuse)
@@ -48,7 +49,7 @@ static int broken_arm_refuse20(u64 deadline)
 			  this_cpu_inc_return(broken_arms) % 500 >= 480);
 }
 
-/* All in the first second after the CPU came up, but for the boot CPU */
+/* All in the first second after the CPU first came up, but for the boot CPU */
 static int broken_arm_refuse_all(u64 deadline)
 {
 	return broken_arm(deadline, smp_processor_id() &&
