@@ -23,7 +23,8 @@ RESTORED = {"MSR 0x838", "MSR 0x83e"}
 
 # A backend that arms as another one
 ARMS_AS = {"kvm": "lapic-deadline", "broken-early": "lapic-deadline",
-           "broken-drop": "lapic-deadline", "broken-storm": "lapic-deadline"}
+           "broken-drop": "lapic-deadline", "broken-storm": "lapic-deadline",
+           "broken-compare": "lapic-deadline"}
 
 
 def section(name):

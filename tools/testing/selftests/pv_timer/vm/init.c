@@ -15,8 +15,6 @@
  *   cpus=2		how many CPUs there should be
  *   device=pv_timer	the clock event device expected on each of them
  *   backend=kvm	the backend expected, "none" for the stock kernel
- *   taint=0		flags that what is done to the guest sets, see
- *			/proc/sys/kernel/tainted
  *   legacy=absent	whether a device that pv_timer replaces may exist
  *   runs=a,b root=/mnt dir=...	see host.c
  */

@@ -45,15 +45,16 @@ def suite_run(target, opts, mode):
     return Run(name, f"{MODES[mode]} {choice} {wanted} pvt.mode={name}")
 
 
-def choose(target, opts, cpus=0):
+def choose(target, opts, cpus=0, backend=""):
     """What is to tick, and that it is to be found"""
     cpus = cpus or target.cpus
+    if opts.broken:
+        backend = f"broken-{opts.broken}"
     if opts.stock and target.bare:
         return "", expect(cpus, target.bare.device, "none", "present")
     if opts.stock:
         return "pv_timer=off", expect(cpus, target.stock, "none", "present")
-    if opts.broken:
-        backend = f"broken-{opts.broken}"
+    if backend:
         return f"pv_timer={backend}", expect(cpus, "pv_timer", backend, "absent")
     return "", expect(cpus, "pv_timer", target.backend, "absent")
 
@@ -69,7 +70,7 @@ def next_kernel(target, opts):
 
 def life_run(target, opts, outdir, life):
     """A run of what else happens to a guest"""
-    choice, wanted = choose(target, opts, life.cpus)
+    choice, wanted = choose(target, opts, life.cpus, life.backend)
     append = f"{life.append} {choice} {wanted} pvt.do=lifecycle " \
         f"pvt.mode={life.name} pvt.steps={life.steps}"
     devices = [*life.args, *life.prepare(opts, outdir)]
