@@ -47,7 +47,7 @@
 #define PV_TIMER_TRIES		32
 
 /* One that is early this often in a row has a clock that is ahead */
-#define PV_TIMER_MAX_EARLY	4
+#define PV_TIMER_MAX_EARLY	4U
 
 /* For how long its CPUs look after each other once a deadline was lost */
 #define PV_TIMER_WATCH		(60 * HZ)
@@ -222,13 +222,24 @@ static void pv_timer_forget(struct pv_timer_cpu *pt)
 /*
  * The last interrupt came before its deadline. Once is nothing. A hypervisor
  * whose clock is ahead of ours raises it again and again until ours is there
- * too: arm later by what it is ahead, until an interrupt is late by as much.
+ * too: arm later by what it is ahead, until as many in a row are late by as much.
  */
 static void pv_timer_early(struct pv_timer_cpu *pt, u64 ahead)
 {
 	pt->stats[PV_TIMER_EARLY]++;
-	if (++pt->early >= PV_TIMER_MAX_EARLY)
+	pt->early = min(pt->early + 1, PV_TIMER_MAX_EARLY);
+	if (pt->early == PV_TIMER_MAX_EARLY)
 		pt->skew = min(pt->skew + ahead, pv_timer_tick / 2);
+}
+
+static void pv_timer_not_early(struct pv_timer_cpu *pt, u64 late)
+{
+	if (late < pt->skew) {
+		pt->early = PV_TIMER_MAX_EARLY;
+	} else if (!pt->skew || !--pt->early) {
+		pt->early = 0;
+		pt->skew = 0;
+	}
 }
 
 /*
@@ -573,10 +584,7 @@ static void pv_timer_check_neighbour(struct pv_timer_cpu *pt, u64 now, u64 clock
 /* What the handler was told to have passed, and has left, still interrupts. */
 static void pv_timer_event(struct pv_timer_cpu *pt, u64 now)
 {
-	pt->early = 0;
-	if (now - pt->armed >= pt->skew)
-		pt->skew = 0;
-
+	pv_timer_not_early(pt, now - pt->armed);
 	pt->ced.set_next_ktime = pv_timer_set_next_in_event;
 	pt->ced.event_handler(&pt->ced);
 	pt->ced.set_next_ktime = pv_timer_set_next_general;

@@ -43,7 +43,7 @@ enum pv_timer_stat {
  * @stats: see enum pv_timer_stat
  * @passed: the event handler was told that its expiry has passed
  * @refused: nothing is armed, as the hypervisor has refused it
- * @early: early interrupts in a row
+ * @early: early interrupts in a row, at most PV_TIMER_MAX_EARLY
  * @skew: armed later by this, as the hypervisor's clock is ahead, in ticks
  * @suspect: an overdue @armed_for, taken for lost when it is seen again;
  *	KTIME_MAX if there is none

@@ -2377,6 +2377,8 @@ static void early_interrupts_now_and_then_are_not_damped(struct kunit *test)
 
 static void damping_is_forgotten_when_it_is_late(struct kunit *test)
 {
+	unsigned int i;
+
 	use(0);
 	program(in_ns(50000));
 	fake_pass(49000);
@@ -2385,12 +2387,34 @@ static void damping_is_forgotten_when_it_is_late(struct kunit *test)
 	expect_interrupt(test, PV_TIMER_EVENTS);
 	KUNIT_EXPECT_EQ(test, pt->skew, 1001);
 	fake_pass(2002);
-	program(in_ns(50000));
-	fake_pass(50001 + 1001);
-	expect_interrupt(test, PV_TIMER_EVENTS);
+	for (i = 0; i < PV_TIMER_MAX_EARLY; i++) {
+		KUNIT_EXPECT_EQ(test, pt->skew, 1001);
+		program(in_ns(50000));
+		fake_pass(50001 + 1001);
+		expect_interrupt(test, PV_TIMER_EVENTS);
+	}
 	KUNIT_EXPECT_EQ(test, pt->skew, 0);
 	program(in_ns(50000));
 	KUNIT_EXPECT_EQ(test, fake.told, at(in_ns(50000)));
+}
+
+/* An interrupt can be late for other reasons */
+static void damping_outlasts_an_interrupt_that_is_late(struct kunit *test)
+{
+	unsigned int i;
+
+	use(0);
+	program(in_ns(50000));
+	fake_pass(49000);
+	storm(test, PV_TIMER_MAX_EARLY);
+	fake_pass(2002);
+	expect_interrupt(test, PV_TIMER_EVENTS);
+	for (i = 0; i < 2 * PV_TIMER_MAX_EARLY; i++) {
+		program(in_ns(50000));
+		fake_pass(50001 + (i % PV_TIMER_MAX_EARLY ? 1001 : 0));
+		expect_interrupt(test, PV_TIMER_EVENTS);
+	}
+	KUNIT_EXPECT_EQ(test, pt->skew, 1001);
 }
 
 static void damping_is_bounded(struct kunit *test)
@@ -2430,13 +2454,17 @@ static void plain_early_storm_is_damped(struct kunit *test)
 
 static void plain_path_comes_back_after_the_damping(struct kunit *test)
 {
+	unsigned int i;
+
 	plain_early_storm_is_damped(test);
 	fake.next = in_ns(50000);
 	fake_pass(4000);
 	fake_interrupt();
-	fake_pass(50000);
-	fake.next = in_ns(50000);
-	fake_interrupt();
+	for (i = 0; i < PV_TIMER_MAX_EARLY; i++) {
+		fake_pass(50000 + 1002);
+		fake.next = in_ns(50000);
+		fake_interrupt();
+	}
 	fake.reads = 0;
 	program(in_ns(1000));
 	KUNIT_EXPECT_EQ(test, fake.reads, 0);
@@ -3493,6 +3521,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(early_storm_is_damped),
 	KUNIT_CASE(early_interrupts_now_and_then_are_not_damped),
 	KUNIT_CASE(damping_is_forgotten_when_it_is_late),
+	KUNIT_CASE(damping_outlasts_an_interrupt_that_is_late),
 	KUNIT_CASE(damping_is_bounded),
 	KUNIT_CASE(damping_is_forgotten_by_a_restore),
 	KUNIT_CASE(plain_early_storm_is_damped),
