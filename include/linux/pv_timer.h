@@ -69,7 +69,7 @@ enum pv_timer_flags {
  * @vector: the vector from which the architecture calls pv_timer_interrupt(),
  *	0 if the interrupt is a line
  * @max_ticks: the furthest deadline from now that arm() can take, in ticks of
- *	the counter; 0 if there is no limit
+ *	the counter, four jiffies at least; 0 if there is no limit
  * @owner: the module, which stays while the backend ticks; NULL if built in
  * @probe: Return: the frequency of the counter in Hz, 0 if this hypervisor or
  *	its timer is not there, which is not an error. Context: boot or module

@@ -260,6 +260,10 @@ static int pv_timer_add(const struct pv_timer_backend *backend)
 		       backend->name, hz, HZ, PV_TIMER_MAX_HZ);
 		return -ERANGE;
 	}
+	if (backend->max_ticks && backend->max_ticks < 4 * div_u64(hz, HZ)) {
+		pr_err("%s: arms no deadline that is four jiffies away\n", backend->name);
+		return -ERANGE;
+	}
 	pv_timer_insert(backend, hz);
 	return 0;
 }
@@ -273,8 +277,9 @@ static int pv_timer_add(const struct pv_timer_backend *backend)
  *
  * Context: process, may sleep.
  * Return: 0; -EINVAL if something mandatory is missing or does not fit, and
- * -ERANGE if its counter is too slow or too fast, which are logged; -EEXIST if
- * the name is taken; -ENODEV if it does not probe; -ENOSPC.
+ * -ERANGE if its counter is too slow or too fast, or its reach too short, which
+ * are logged; -EEXIST if the name is taken; -ENODEV if it does not probe;
+ * -ENOSPC.
  */
 int pv_timer_register(const struct pv_timer_backend *backend)
 {

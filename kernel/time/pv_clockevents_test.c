@@ -3184,6 +3184,19 @@ static void registration_refuses_odd_frequencies(struct kunit *test)
 	}
 }
 
+/* What is added against early interrupts is to be within its reach */
+static void registration_refuses_a_short_reach(struct kunit *test)
+{
+	fake_backend.probe = fake_probe_hz;
+	fake_hz = FAKE_HZ;
+	fake_backend.max_ticks = 4 * FAKE_TICK - 1;
+	KUNIT_EXPECT_EQ(test, pv_timer_register(&fake_backend), -ERANGE);
+	KUNIT_EXPECT_EQ(test, fake.messages, 1);
+	fake_backend.max_ticks = 4 * FAKE_TICK;
+	KUNIT_EXPECT_EQ(test, pv_timer_register(&fake_backend), 0);
+	KUNIT_EXPECT_EQ(test, pv_timer_unregister(&fake_backend), 0);
+}
+
 static void unregistration_forgets_a_backend(struct kunit *test)
 {
 	char *buf = page(test);
@@ -3571,6 +3584,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(registration_refuses_one_timer_for_all_cpus),
 	KUNIT_CASE(registration_refuses_a_vector_that_comes_late),
 	KUNIT_CASE(registration_refuses_odd_frequencies),
+	KUNIT_CASE(registration_refuses_a_short_reach),
 	KUNIT_CASE(unregistration_forgets_a_backend),
 	KUNIT_CASE(module_stays_while_its_backend_ticks),
 	KUNIT_CASE(module_may_go_if_its_backend_does_not_tick),
