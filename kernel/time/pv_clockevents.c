@@ -525,6 +525,7 @@ static bool pv_timer_is_lost(struct pv_timer_cpu *pt, u64 clock)
 		pt->suspect = pt->armed_for;
 		pt->suspect_since = clock;
 		pt->plain_until = 0;
+		pt->ced.set_next_ktime = pv_timer_set_next_general;
 	}
 	if (clock - pt->suspect_since < TICK_NSEC)
 		return false;

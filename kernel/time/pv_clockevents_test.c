@@ -2120,6 +2120,22 @@ static void suspicion_ends_with_the_interrupt(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_LOST], 0);
 }
 
+static void suspicion_ends_when_a_free_timer_is_told(struct kunit *test)
+{
+	ktime_t expires;
+
+	use_plain(PV_TIMER_FREE | PV_TIMER_NOFAIL);
+	expires = in_ns(1000);
+	program(expires);
+	fake_pass(1002 + TICK_NSEC);
+	recheck();
+	program(in_ns(1000));
+	fake_pass(TICK_NSEC);
+	program(expires);
+	recheck();
+	KUNIT_EXPECT_EQ(test, pt->stats[PV_TIMER_LOST], 0);
+}
+
 static void watch_ends_after_a_minute(struct kunit *test)
 {
 	use(0);
@@ -3515,6 +3531,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(held_back_interrupt_is_not_lost),
 	KUNIT_CASE(first_expiry_is_not_lost_at_first_sight),
 	KUNIT_CASE(suspicion_ends_with_the_interrupt),
+	KUNIT_CASE(suspicion_ends_when_a_free_timer_is_told),
 	KUNIT_CASE(watch_ends_after_a_minute),
 	KUNIT_CASE(neighbour_is_judged_by_the_clock),
 	KUNIT_CASE(neighbour_that_is_absent_is_not_asked),
