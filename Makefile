@@ -33,7 +33,7 @@ vm: T ?= kvm,tcg,um
 run: T ?= kvm
 compare: T ?= goldfish
 
-.PHONY: help run vm compare kunit check count test apply unapply status series \
+.PHONY: help run vm compare kunit model check count test apply unapply status series \
 	clean
 .NOTPARALLEL:
 
@@ -51,6 +51,8 @@ help:
 	@echo '                       red; on xen-pv: refuse, refuse20, refuse-all'
 	@echo 'make compare           goldfish, a stock kernel against pv_timer'
 	@echo 'make kunit             unit tests of the core, on UML, natively'
+	@echo 'make model             proof that the core leaves no timer unarmed, and faults'
+	@echo '                       that it finds; PLAN=quick: one CPU, no faults; SEED=n'
 	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
 	@echo 'make count             code lines, and those that they replace'
 	@echo 'make test              all of the above; says what and how long'
@@ -72,6 +74,10 @@ run vm compare:
 kunit: apply
 	$(call need,$(PACKAGES_BUILD))
 	@scripts/kunit $(TREE) $(BUILD)/kunit $(KUNITCONFIG)
+
+model:
+	@scripts/need gcc libc6-dev mmdebstrap
+	@scripts/model $(BUILD)/model $(or $(PLAN),full) $(SEED)
 
 check: apply
 	$(call need,$(PACKAGES_BUILD) $(PACKAGES_CHECK))
