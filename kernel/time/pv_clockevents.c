@@ -94,7 +94,7 @@ static u64 pv_timer_ticks_per_cycle(const struct tk_read_base *tkr, u64 *ticks)
 	enum clocksource_ids id = tkr->clock->id;
 
 	*ticks = tkr->cycle_last;
-	if (tkr->mask != CLOCKSOURCE_MASK(64) || tkr->mult < 2 || tkr->shift > 32)
+	if (tkr->mask != CLOCKSOURCE_MASK(64))
 		return 0;
 	if ((id != CSID_GENERIC && id == pv_timer->cs_id) ||
 	    pv_timer_is_clock(tkr->clock))
@@ -114,9 +114,10 @@ static void pv_timer_draw_line(const struct tk_read_base *tkr, u64 per_cycle)
 	if (per_cycle == l->ticks_per_cycle && tkr->mult == l->mult &&
 	    tkr->shift == l->shift)
 		return;
-	l->slope = per_cycle ? mul_u64_u64_div_u64(per_cycle,
-						   BIT_ULL(tkr->shift + 24),
-						   tkr->mult - 1) + 1 : 0;
+	l->slope = 0;
+	if (per_cycle && tkr->mult > 1 && tkr->shift <= 32)
+		l->slope = mul_u64_u64_div_u64(per_cycle, BIT_ULL(tkr->shift + 24),
+					       tkr->mult - 1) + 1;
 	l->ticks_per_cycle = per_cycle;
 	l->mult = tkr->mult;
 	l->shift = tkr->shift;
@@ -450,16 +451,29 @@ static int pv_timer_set_next_free(ktime_t expires, struct clock_event_device *ce
 	return static_call(pv_timer_arm)(deadline);
 }
 
+/* Finds the CPU by itself, so that who calls it has nothing to keep until then */
+static noinline int pv_timer_refused(int err)
+{
+	struct pv_timer_cpu *pt = this_cpu_ptr(&pv_timer_cpus);
+
+	pv_timer_failed(pt, PV_TIMER_REFUSED, err);
+	pv_timer_program(pt);
+	return 0;
+}
+
+/* Where it can */
 static int pv_timer_set_next_checked(ktime_t expires, struct clock_event_device *ced)
 {
 	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
-	int err = pv_timer_set_next_plain(expires, ced);
+	u64 deadline;
+	int err;
 
-	if (unlikely(err)) {
-		pv_timer_failed(pt, PV_TIMER_REFUSED, err);
-		pv_timer_program(pt);
-	}
-	return 0;
+	if (expires >= pt->armed_for)
+		return pv_timer_set_next_later(expires, ced);
+	if (!pv_timer_is_plain(pt, expires, &deadline))
+		return pv_timer_set_next_general(expires, ced);
+	err = static_call(pv_timer_arm)(deadline);
+	return likely(!err) ? 0 : pv_timer_refused(err);
 }
 
 /* An interrupt that nobody wants costs less than telling the hypervisor. */
