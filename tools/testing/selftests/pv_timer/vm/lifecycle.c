@@ -426,20 +426,6 @@ static double second_late(int cpu)
 }
 
 /* It would be late by eight in a thousand */
-/* A frequency that is wrong is so in each second, an interrupt may be late once */
-static double best_second_late(int cpu)
-{
-	double late, best = second_late(cpu);
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		late = second_late(cpu);
-		if (late < best)
-			best = late;
-	}
-	return best;
-}
-
 static void refine_tsc(struct verdict *v)
 {
 	double late, worst = 0;
@@ -451,7 +437,7 @@ static void refine_tsc(struct verdict *v)
 	if (i == REFINE_SEC)
 		fail(v, "the TSC was not refined");
 	for (cpu = 0; cpu < get_nprocs(); cpu++) {
-		late = best_second_late(cpu);
+		late = second_late(cpu);
 		v->plan++;
 		v->ok += late < MAX_LATE_MS;
 		if (late >= MAX_LATE_MS)
