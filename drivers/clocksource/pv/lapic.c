@@ -17,8 +17,12 @@
 
 #define LAPIC_DIVISOR	16
 
-/* Counts per tick of the TSC, 0.32 fixed point */
-static u32 lapic_counts_per_tick __read_mostly;
+/*
+ * Counts per tick of the TSC, 0.32 fixed point. The kernel has counted both together
+ * at boot. If it knows the frequency of the TSC better later, that of the counts was
+ * wrong as well, and this stays.
+ */
+static u32 lapic_counts_per_tick __ro_after_init;
 
 static u64 lapic_counts_hz(void)
 {
@@ -31,6 +35,7 @@ u64 lapic_oneshot_hz(u64 *max_ticks)
 
 	if (!lapic_counts_hz() || hz <= lapic_counts_hz())
 		return 0;
+	lapic_counts_per_tick = div64_u64(lapic_counts_hz() << 32, hz) + 1;
 	*max_ticks = div64_u64(U32_MAX * hz, lapic_counts_hz());
 	return hz;
 }
@@ -49,10 +54,8 @@ void lapic_oneshot_disarm(void)
 	apic_write(APIC_TMICT, 0);
 }
 
-/* The frequency of the TSC may be better known than the last time */
 void lapic_oneshot_start(void)
 {
-	lapic_counts_per_tick = div64_u64(lapic_counts_hz() << 32, tsc_khz * 1000ULL) + 1;
 	apic_write(APIC_LVTT, LOCAL_TIMER_VECTOR);
 	apic_write(APIC_TDCR, APIC_TDR_DIV_16);
 }

@@ -51,7 +51,7 @@
 #define HOUR		3600
 #define ADJUSTMENTS	10
 #define REFINE_SEC	8
-#define MAX_LATE_MS	4
+#define MAX_LATE_MS	2
 #define TRACING		"/sys/kernel/tracing"
 #define BROKEN		"/sys/module/broken/parameters"
 #define FILES		"/mnt"
