@@ -187,7 +187,7 @@ void read_stats(struct verdict *v)
 static void check_stats(struct verdict *v)
 {
 	read_stats(v);
-	if (v->early > 1 && v->early * 1000 > v->events * EARLY_PERMILLE)
+	if (v->early * 1000 > v->events * EARLY_PERMILLE)
 		fail(v, "%llu early interrupts beside %llu events", v->early,
 		     v->events);
 	if (v->refused)

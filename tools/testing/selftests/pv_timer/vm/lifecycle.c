@@ -51,7 +51,8 @@
 #define HOUR		3600
 #define ADJUSTMENTS	10
 #define REFINE_SEC	8
-#define MAX_LATE_MS	2
+#define LOAD_SEC	3
+#define MAX_LATE_MS	3
 #define TRACING		"/sys/kernel/tracing"
 #define BROKEN		"/sys/module/broken/parameters"
 #define FILES		"/mnt"
@@ -431,6 +432,8 @@ static void refine_tsc(struct verdict *v)
 	double late, worst = 0;
 	int i, cpu;
 
+	/* As many interrupts as it takes to see how many of a thousand are early */
+	sleep(LOAD_SEC);
 	stop_load();
 	for (i = 0; i < REFINE_SEC && !is_logged("tsc: Refined TSC"); i++)
 		sleep(1);
