@@ -511,15 +511,6 @@ static void step(unsigned int cpu)
 
 static bool assuming;
 
-static void must(bool condition, const char *text)
-{
-	if (assuming)
-		model_assume(condition);
-	else
-		model_check(condition, text);
-}
-
-#ifdef __CPROVER
 #define must(condition, text)						\
 	do {								\
 		if (assuming)						\
@@ -527,7 +518,6 @@ static void must(bool condition, const char *text)
 		else							\
 			model_check(condition, text);			\
 	} while (0)
-#endif
 
 static bool is_held(const struct pv_timer_cpu *pt, const struct model_cpu *m,
 		    ktime_t expires)
@@ -560,6 +550,8 @@ static void check(unsigned int cpu)
 	bool wanted = m->want != KTIME_MAX;
 
 	must(pt->skew <= TICK_NSEC / 2, "no deadline is delayed by a jiffy");
+	must(pt->early <= PV_TIMER_MAX_EARLY && (!pt->skew || pt->early),
+	     "a delay ends after four late interrupts");
 	must(pt->armed_for <= pt->none, "what is armed is in reach");
 	must(pt->none <= clock + pv_timer_limit_ns + 1, "the reach is known");
 	must((s64)pt->armed >= 0 && (s64)pt->fired >= 0, "deadlines have a bit less");
@@ -581,6 +573,7 @@ static void check(unsigned int cpu)
 	must(!pt->changed || m->called, "who is to arm again is called");
 	if (!online[cpu]) {
 		must(!m->called, "who is down is not called");
+		must(!armed && !pt->plain_until, "who is down is silent");
 		return;
 	}
 	must(pt->ced.next_event == m->want, "what is wanted is known");
@@ -655,7 +648,7 @@ static void set_any(unsigned int cpu)
 	pt->stats[PV_TIMER_ELIDED] = any(16);
 	pt->passed = any(2);
 	pt->refused = any(2);
-	pt->early = any(5);
+	pt->early = any(PV_TIMER_MAX_EARLY + 1);
 	pt->skew = any(9);
 	pt->suspect = anything();
 	pt->suspect_since = anything();

@@ -223,7 +223,7 @@ static void pv_timer_forget(struct pv_timer_cpu *pt)
 /*
  * The last interrupt came before its deadline. Once is nothing. A hypervisor
  * whose clock is ahead of ours raises it again and again until ours is there
- * too: arm later by what it is ahead, until as many in a row are late by as much.
+ * too: arm later by what it is ahead, until four in a row are late by as much.
  */
 static void pv_timer_early(struct pv_timer_cpu *pt, u64 ahead)
 {
@@ -451,7 +451,7 @@ static int pv_timer_set_next_free(ktime_t expires, struct clock_event_device *ce
 	return static_call(pv_timer_arm)(deadline);
 }
 
-/* Finds the CPU by itself, so that who calls it has nothing to keep until then */
+/* It finds the CPU by itself: its caller keeps no register for it across arm() */
 static noinline int pv_timer_refused(int err)
 {
 	struct pv_timer_cpu *pt = this_cpu_ptr(&pv_timer_cpus);
@@ -461,7 +461,7 @@ static noinline int pv_timer_refused(int err)
 	return 0;
 }
 
-/* Where it can */
+/* Where the hypervisor can refuse */
 static int pv_timer_set_next_checked(ktime_t expires, struct clock_event_device *ced)
 {
 	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
