@@ -24,16 +24,17 @@
  */
 static u32 lapic_counts_per_tick __ro_after_init;
 
+/* The period of a jiffy is rounded down, and an interrupt is not to be early by that */
 static u64 lapic_counts_hz(void)
 {
-	return (u64)lapic_timer_period * HZ / LAPIC_DIVISOR;
+	return (lapic_timer_period + 1ULL) * HZ / LAPIC_DIVISOR;
 }
 
 u64 lapic_oneshot_hz(u64 *max_ticks)
 {
 	u64 hz = tsc_khz * 1000ULL;
 
-	if (!lapic_counts_hz() || hz <= lapic_counts_hz())
+	if (!lapic_timer_period || hz <= lapic_counts_hz())
 		return 0;
 	lapic_counts_per_tick = div64_u64(lapic_counts_hz() << 32, hz) + 1;
 	*max_ticks = div64_u64(U32_MAX * hz, lapic_counts_hz());
