@@ -32,8 +32,9 @@ need = @scripts/need $(PACKAGES_TREE) $(1)
 vm: T ?= kvm,tcg,um
 run: T ?= kvm
 compare: T ?= goldfish
+bench: T ?= tcg,xen-pv,kvm-tsc,kvm-clock,hyperv
 
-.PHONY: help run vm compare kunit model check count test apply unapply status series \
+.PHONY: help run vm compare bench kunit model check count test apply unapply status series \
 	clean
 .NOTPARALLEL:
 
@@ -50,6 +51,8 @@ help:
 	@echo '        BROKEN=never   with a broken backend (never, early, drop, storm):'
 	@echo '                       red; on xen-pv: refuse, refuse20, refuse-all'
 	@echo 'make compare           goldfish, a stock kernel against pv_timer'
+	@echo 'make bench             count instructions and exits, a stock kernel against'
+	@echo '                       pv_timer: T=tcg,xen-pv,kvm-tsc,kvm-clock,hyperv'
 	@echo 'make kunit             unit tests of the core, on UML, natively'
 	@echo 'make model             proof that the core leaves no timer unarmed, and faults'
 	@echo '                       that it finds; PLAN=quick: one CPU, no faults; SEED=n'
@@ -67,7 +70,7 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm compare:
+run vm compare bench:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 

@@ -16,6 +16,7 @@
 #include "common.h"
 
 #define PV_TIMER_SYSFS	"/sys/kernel/pv_timer/"
+#define CLOCKSOURCE	"/sys/devices/system/clocksource/clocksource0/"
 #define PV_TIMER_STATS	"/sys/kernel/debug/pv_timer/stats"
 
 const char * const pv_stat_names[PV_NR_STATS] = {
@@ -233,15 +234,22 @@ bool read_stats(int cpu, struct pv_stats *stats)
 static bool is_timer_line(const char *line)
 {
 	static const char * const labels[] = { "LOC:", "HVS:" };
-	static const char device[] = "pv_timer\n";
-	size_t i, len, dev = strlen(device);
+	static const char * const devices[] = {
+		"pv_timer\n", "timer0\n", "hr timer\n", "riscv-timer\n", "goldfish_timer\n",
+	};
+	size_t i, len, dev;
 
 	line += strspn(line, " ");
+	len = strlen(line);
 	for (i = 0; i < sizeof(labels) / sizeof(*labels); i++)
 		if (!strncmp(line, labels[i], strlen(labels[i])))
 			return true;
-	len = strlen(line);
-	return len > dev && !strcmp(line + len - dev, device);
+	for (i = 0; i < sizeof(devices) / sizeof(*devices); i++) {
+		dev = strlen(devices[i]);
+		if (len > dev && !strcmp(line + len - dev, devices[i]))
+			return true;
+	}
+	return false;
 }
 
 /* The columns of /proc/interrupts are the CPUs that are online. */
@@ -330,4 +338,29 @@ long long clock_syscalls(int calls)
 		stops++;
 	/* Two stops for each, and one when it enters exit_group() */
 	return stops / 2;
+}
+
+/* A value must be one word. */
+const char *word(char *s)
+{
+	char *c;
+
+	for (c = s; *c; c++)
+		if (*c == ' ' || *c == '\t')
+			*c = '_';
+	return *s ? s : "unknown";
+}
+
+/* The clock of this guest, what else it could be, and whether user space reads it. */
+void report_clock(void)
+{
+	long long syscalls = clock_syscalls(100);
+	char current[64], available[256];
+
+	read_line(CLOCKSOURCE "current_clocksource", current, sizeof(current));
+	read_line(CLOCKSOURCE "available_clocksource", available, sizeof(available));
+	while (*available && available[strlen(available) - 1] == ' ')
+		available[strlen(available) - 1] = 0;
+	printf("report: clocksource=%s available_clocksource=%s vdso=%s\n", word(current),
+	       word(available), syscalls < 0 ? "unknown" : syscalls < 10 ? "yes" : "no");
 }

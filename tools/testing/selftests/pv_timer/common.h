@@ -69,5 +69,7 @@ bool read_stats(int cpu, struct pv_stats *stats);
 long long timer_interrupts(int cpu);
 long long idle_ns(int cpu);
 long long clock_syscalls(int calls);
+const char *word(char *s);
+void report_clock(void);
 
 #endif /* PV_TIMER_COMMON_H */

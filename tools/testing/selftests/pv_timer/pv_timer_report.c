@@ -40,17 +40,6 @@ struct load_cpu {
 	long long sleeps;
 };
 
-/* A value must be one word. */
-static const char *word(char *s)
-{
-	char *c;
-
-	for (c = s; *c; c++)
-		if (*c == ' ' || *c == '\t')
-			*c = '_';
-	return *s ? s : "unknown";
-}
-
 static bool is_uml(void)
 {
 	FILE *file = fopen("/proc/cpuinfo", "r");
@@ -98,19 +87,15 @@ static const char *find_hypervisor(void)
 
 static void report_facts(void)
 {
-	char clocksource[64], device[64], backend[64], available[256];
+	char device[64], backend[64], available[256];
 	int cpus[MAX_CPUS], nr = online_cpus(cpus), i, rating = 0;
-	long long syscalls = clock_syscalls(100);
 	struct utsname uts;
 	char *at;
 
 	uname(&uts);
-	read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource",
-		  clocksource, sizeof(clocksource));
-	printf("report: hypervisor=%s release=%s cpus=%d hz=%lld clocksource=%s vdso=%s\n",
-	       find_hypervisor(), uts.release, nr, SEC / tick_ns(),
-	       word(clocksource), syscalls < 0 ? "unknown" :
-	       syscalls < 10 ? "yes" : "no");
+	printf("report: hypervisor=%s release=%s cpus=%d hz=%lld\n",
+	       find_hypervisor(), uts.release, nr, SEC / tick_ns());
+	report_clock();
 	for (i = 0; i < nr; i++) {
 		read_device(cpus[i], device, sizeof(device));
 		printf("report: cpu=%d device=%s\n", cpus[i], word(device));

@@ -101,14 +101,18 @@ static void check_cpus(struct verdict *v)
 		fail(v, "%d CPUs online, not %d", v->cpus, expected);
 }
 
-/* Return: false if there is no such device in the system */
+/* As one word. Return: false if there is no such device in the system */
 static bool read_device(int cpu, char *name, size_t size)
 {
-	char path[128];
+	char path[128], *blank;
 
 	snprintf(path, sizeof(path), "%s/clockevent%d/current_device",
 		 CLOCKEVENTS, cpu);
-	return read_file(path, name, size) > 0;
+	if (read_file(path, name, size) <= 0)
+		return false;
+	while ((blank = strchr(name, ' ')))
+		*blank = '_';
+	return true;
 }
 
 static void check_devices(struct verdict *v)

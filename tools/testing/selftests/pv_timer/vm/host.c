@@ -31,6 +31,7 @@
 #define MAX_ARGS	64
 #define MSR_WRITES	KVM_EVENTS "/kvm_msr"
 #define EXITS		KVM_EVENTS "/kvm_exit"
+#define ANY		(~0U)
 
 /*
  * What L1 counts: writes by MSR, and exits by the exit code of the SVM
@@ -49,6 +50,7 @@ static const struct counter {
 	{ "exit_io",		EXITS,		0x7b },
 	{ "exit_msr",		EXITS,		0x7c },
 	{ "exit_npf",		EXITS,		0x400 },
+	{ "exits",		EXITS,		ANY },
 };
 
 static bool counting;
@@ -77,8 +79,8 @@ static unsigned long long read_counter(const struct counter *c)
 		return 0;
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "{ %*[a-z_]: %x } hitcount: %llu", &key,
-			   &hits) == 2 && key == c->key)
-			ret = hits;
+			   &hits) == 2 && (key == c->key || c->key == ANY))
+			ret += hits;
 	}
 	fclose(f);
 	return ret;

@@ -6,8 +6,9 @@
  * Parameters on the kernel command line, all of them "pvt.<name>=<value>":
  *
  *   verdict=ttyS1	the terminal that is the verdict channel
- *   do=suite		"suite", "report", "compare" to measure what a stock
- *			kernel can tell as well, "host" to run other guests,
+ *   do=suite		"suite", "report", "bench" for the loads=a=seconds,b=seconds,
+ *			"compare" to measure what a stock kernel can tell as well,
+ *			"host" to run other guests,
  *			"lifecycle" while the host saves and restores it,
  *			or "probe" to show that the guest boots
  *   mode=default	how the kernel was booted: default, nohz-off, highres-off,
@@ -323,6 +324,8 @@ static void run_tests(void)
 		return;
 	if (!strcmp(what, "report"))
 		run_report(&v);
+	else if (!strcmp(what, "bench"))
+		run_bench(&v);
 	else if (!strcmp(what, "compare"))
 		run_compare(&v);
 	else if (!strcmp(what, "lifecycle"))

@@ -64,6 +64,7 @@ bool read_lines(int fd, int timeout_sec, line_fn fn, void *arg);
 /* suite.c: the test programs */
 void run_suite(struct verdict *v);
 void run_report(struct verdict *v);
+void run_bench(struct verdict *v);
 
 /* compare.c: what the tick costs, and what a short sleep takes */
 void run_compare(struct verdict *v);

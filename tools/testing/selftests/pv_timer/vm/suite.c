@@ -16,6 +16,10 @@
 
 #include "init.h"
 
+/* Loads, and the longest of them */
+#define MAX_LOADS	16
+#define LOAD_SEC	(60 + SILENCE_SEC)
+
 /*
  * @v: where the counts go
  * @console: lines held back until all have run: each 16 characters on a serial
@@ -143,13 +147,13 @@ static pid_t start(const char * const argv[], int *fd)
 }
 
 /* Return: the wait status, or -1 after a silence that ended it */
-static int run(const char * const argv[], line_fn fn, void *arg)
+static int run(const char * const argv[], int silence_sec, line_fn fn, void *arg)
 {
 	bool ended;
 	int fd, status;
 	pid_t pid = start(argv, &fd);
 
-	ended = read_lines(fd, SILENCE_SEC, fn, arg);
+	ended = read_lines(fd, silence_sec, fn, arg);
 	if (!ended)
 		kill(-pid, SIGKILL);
 	waitpid(pid, &status, 0);
@@ -191,7 +195,8 @@ void run_suite(struct verdict *v)
 	if (!s.console)
 		die("/dev/console");
 	setvbuf(s.console, buffer, _IOFBF, sizeof(buffer));
-	if (run(access(script[0], X_OK) ? program : script, suite_line, &s) < 0)
+	if (run(access(script[0], X_OK) ? program : script, SILENCE_SEC, suite_line,
+		&s) < 0)
 		fail(v, "tests silent for %d s after: %s", SILENCE_SEC, s.last);
 	fflush(s.console);
 	tcdrain(fileno(s.console));
@@ -213,6 +218,17 @@ static void report_line(char *line, void *arg)
 	}
 }
 
+/* Run a program that describes or measures the guest; its lines count as tests */
+static void run_reporter(struct verdict *v, const char * const argv[], int silence_sec)
+{
+	int status = run(argv, silence_sec, report_line, v);
+
+	if (status)
+		fail(v, "%s ended with status %#x", argv[0], status);
+	if (!v->ok)
+		fail(v, "nothing reported");
+}
+
 /**
  * run_report() - Run the program that describes and measures the guest
  * @v: gets the number of lines reported as plan and ok
@@ -222,10 +238,22 @@ void run_report(struct verdict *v)
 	static const char * const argv[] = {
 		KSELFTEST_DIR "/pv_timer/pv_timer_report", NULL
 	};
-	int status = run(argv, report_line, v);
 
-	if (status)
-		fail(v, "pv_timer_report ended with status %#x", status);
-	if (!v->ok)
-		fail(v, "nothing reported");
+	run_reporter(v, argv, SILENCE_SEC);
+}
+
+/**
+ * run_bench() - Run the loads in pvt.loads=
+ * @v: gets the number of loads as plan and ok
+ */
+void run_bench(struct verdict *v)
+{
+	const char *argv[MAX_LOADS + 2] = { KSELFTEST_DIR "/pv_timer/pv_timer_bench" };
+	char *loads = strdup(option("loads", "")), *load, *save;
+	int i = 0;
+
+	for (load = strtok_r(loads, ",", &save); load && i < MAX_LOADS;
+	     load = strtok_r(NULL, ",", &save))
+		argv[++i] = load;
+	run_reporter(v, argv, LOAD_SEC);
 }
