@@ -90,8 +90,7 @@ static int pv_timer_request_irq(const struct pv_timer_backend *backend, int irq)
 	if (backend->flags & PV_TIMER_GLOBAL)
 		return request_irq(irq, pv_timer_line_handler, IRQF_TIMER,
 				   "pv_timer", NULL);
-	err = __request_percpu_irq(irq, pv_timer_line_handler, IRQF_TIMER,
-				   "pv_timer", &pv_timer_cpus);
+	err = request_percpu_irq(irq, pv_timer_line_handler, "pv_timer", &pv_timer_cpus);
 	if (!err)
 		pv_timer_percpu_irq = irq;
 	return err;

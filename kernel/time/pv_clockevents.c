@@ -33,6 +33,7 @@
 #include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/pv_timer.h>
+#include <linux/pv_timer_compat.h>
 #include <linux/pvclock_gtod.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>

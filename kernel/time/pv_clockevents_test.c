@@ -327,8 +327,7 @@ static void fake_free_irq(unsigned int irq, void *dev)
 }
 
 static int fake_request_percpu_irq(unsigned int irq, irq_handler_t handler,
-				   unsigned long flags, const char *name,
-				   void __percpu *dev)
+				   const char *name, void __percpu *dev)
 {
 	called("request_percpu_irq");
 	fake.irq = irq;
@@ -488,7 +487,7 @@ static __printf(1, 2) int fake_printk(const char *fmt, ...)
 #define pvclock_gtod_register_notifier	fake_register_notifier
 #define pvclock_gtod_unregister_notifier fake_unregister_notifier
 #define request_irq			fake_request_irq
-#define __request_percpu_irq		fake_request_percpu_irq
+#define request_percpu_irq		fake_request_percpu_irq
 #define smp_call_function_single_async	fake_call_function
 #define tick_nohz_full_enabled()	fake.nohz_full
 #define tick_nohz_tick_stopped()	fake.tick_stopped

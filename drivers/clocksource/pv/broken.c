@@ -11,6 +11,7 @@
 #include <linux/kvm_para.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
+#include <linux/pv_timer_compat.h>
 #include <linux/smp.h>
 
 #include <asm/apic.h>
@@ -63,7 +64,7 @@ static int broken_arm_compare(u64 deadline)
 {
 	u64 adjust;
 
-	rdmsrl(MSR_IA32_TSC_ADJUST, adjust);
+	rdmsrq(MSR_IA32_TSC_ADJUST, adjust);
 	return lapic_deadline_arm(deadline + adjust);
 }
 
@@ -96,8 +97,8 @@ static int broken_cpu_dying(unsigned int cpu)
 {
 	u64 adjust;
 
-	rdmsrl(MSR_IA32_TSC_ADJUST, adjust);
-	wrmsrl(MSR_IA32_TSC_ADJUST, adjust + BIT_ULL(37));
+	rdmsrq(MSR_IA32_TSC_ADJUST, adjust);
+	wrmsrq(MSR_IA32_TSC_ADJUST, adjust + BIT_ULL(37));
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/pv_timer.h>
+#include <linux/pv_timer_compat.h>
 #include <asm/hypervisor.h>
 #include <asm/irq_vectors.h>
 #include <asm/mshyperv.h>
@@ -35,7 +36,7 @@ u64 hyperv_timer_now(void)
 /* hv_set_msr() has another way for nested and isolated guests, to the SynIC only */
 static int hyperv_timer_arm(u64 deadline)
 {
-	native_wrmsrl(HV_X64_MSR_STIMER0_COUNT, deadline);
+	native_wrmsrq(HV_X64_MSR_STIMER0_COUNT, deadline);
 	return 0;
 }
 

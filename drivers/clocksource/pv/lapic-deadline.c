@@ -5,6 +5,7 @@
  * The MSR takes one exit, and none on processors that virtualize it.
  */
 #include <linux/cpufeature.h>
+#include <linux/pv_timer_compat.h>
 
 #include <asm/apic.h>
 #include <asm/barrier.h>
@@ -30,7 +31,7 @@ u64 lapic_timer_now(void)
  */
 int lapic_deadline_arm(u64 deadline)
 {
-	native_wrmsrl(MSR_IA32_TSC_DEADLINE, deadline);
+	native_wrmsrq(MSR_IA32_TSC_DEADLINE, deadline);
 	return 0;
 }
 

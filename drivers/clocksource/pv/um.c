@@ -5,7 +5,9 @@
  */
 #include <linux/err.h>
 #include <linux/init.h>
+#include <linux/interrupt.h>
 #include <linux/mm_types.h>
+#include <linux/percpu.h>
 #include <linux/pv_timer.h>
 #include <linux/sched.h>
 #include <linux/time-internal.h>
@@ -14,9 +16,22 @@
 #include <asm/irq.h>
 #include <os.h>
 
+/* Each CPU has one of the host, where there are several */
+static DEFINE_PER_CPU(bool, um_timer_created);
+
+/* A traced process waits for its own SIGALRM */
+static irqreturn_t um_timer_interrupt(int irq, void *dev)
+{
+	if (current->mm)
+		os_alarm_process(current->mm->context.id.pid);
+	return pv_timer_irq_handler(irq, dev);
+}
+
 static u64 um_timer_probe(void)
 {
-	return os_timer_create() ? 0 : NSEC_PER_SEC;
+	if (request_irq(TIMER_IRQ, um_timer_interrupt, IRQF_TIMER, "pv_timer", NULL))
+		return 0;
+	return NSEC_PER_SEC;
 }
 
 static u64 um_timer_now(void)
@@ -31,38 +46,31 @@ static int um_timer_arm(u64 deadline)
 
 	time_travel_set_alarm(left);
 	if (time_travel_mode <= TT_MODE_BASIC)
-		os_timer_one_shot(left);
+		um_timer_set(left);
 	return 0;
 }
 
 static void um_timer_disarm(void)
 {
 	time_travel_set_alarm(0);
-	os_timer_disable();
+	um_timer_set(0);
 }
 
-/* A traced process waits for its own SIGALRM */
-static void um_timer_ack(void)
+static void um_timer_start(void)
 {
-	if (current->mm)
-		os_alarm_process(current->mm->context.id.pid);
-}
-
-static int um_timer_irq(void)
-{
-	return TIMER_IRQ;
+	if (!__this_cpu_read(um_timer_created))
+		__this_cpu_write(um_timer_created, !os_timer_create());
 }
 
 static const struct pv_timer_backend um_timer = {
-	.name	= "um",
-	.rating	= PV_TIMER_RATING_NATIVE,
-	.flags	= PV_TIMER_GLOBAL | PV_TIMER_NOFAIL | PV_TIMER_SOLE,
-	.probe	= um_timer_probe,
-	.now	= um_timer_now,
-	.arm	= um_timer_arm,
-	.disarm	= um_timer_disarm,
-	.ack	= um_timer_ack,
-	.irq	= um_timer_irq,
+	.name		= "um",
+	.rating		= PV_TIMER_RATING_NATIVE,
+	.flags		= PV_TIMER_NOFAIL | PV_TIMER_SOLE,
+	.probe		= um_timer_probe,
+	.now		= um_timer_now,
+	.arm		= um_timer_arm,
+	.disarm		= um_timer_disarm,
+	.cpu_start	= um_timer_start,
 };
 
 PV_TIMER_BACKEND(um_timer);
