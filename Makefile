@@ -4,14 +4,25 @@
 # results are in build/, which git ignores.
 
 BUILD ?= $(CURDIR)/build
-TARBALL := /usr/src/linux-source-6.12.tar.xz
-UNPACKED := $(BUILD)/linux/Makefile
-TREE := $(abspath $(or $(KERNEL),$(BUILD)/linux))
-OUT ?= $(BUILD)/series
+ifdef KERNEL
+LINUX := $(shell sed -n 's/^VERSION = //p; s/^PATCHLEVEL = //p' $(KERNEL)/Makefile 2>/dev/null | paste -sd.)
+endif
+LINUX ?= 6.12
+VERSIONS := $(patsubst patches/linux-%,%,$(wildcard patches/linux-*))
+ifeq ($(KERNEL)$(filter $(LINUX),$(VERSIONS)),)
+$(error LINUX=$(LINUX): there are hooks for Linux $(VERSIONS))
+endif
+# That of 6.12 is the top, each other one has a directory of its own in there
+DIR := $(BUILD)$(if $(filter-out 6.12,$(LINUX)),/$(LINUX))
+UNPACKED := $(DIR)/linux/Makefile
+TREE := $(abspath $(or $(KERNEL),$(DIR)/linux))
+OUT ?= $(DIR)/series
 VM := tools/testing/selftests/pv_timer/vm
 KUNITCONFIG := kernel/time/pv_clockevents.kunitconfig
 
-PACKAGES_TREE := git python3 xz-utils $(if $(KERNEL),,linux-source-6.12)
+# Debian 12 has 6.12 as a package, later ones are in the backports of Debian 13
+INSTALLED := $(if $(KERNEL),,$(filter linux-source-6.12,linux-source-$(LINUX)))
+PACKAGES_TREE := git python3 xz-utils $(INSTALLED)
 PACKAGES_BUILD := gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
 	ccache cpio kmod rsync
 PACKAGES_CHECK := perl sparse clang lld llvm python3-sphinx \
@@ -59,24 +70,26 @@ help:
 	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
 	@echo 'make count             code lines, and those that they replace'
 	@echo 'make test              all of the above; says what and how long'
-	@echo 'make apply             put pv_timer on a Linux 6.12 tree'
+	@echo 'make apply             put pv_timer on a Linux tree'
 	@echo 'make unapply           take it off again, byte for byte'
 	@echo 'make status            what is there'
 	@echo 'make series            write patches for git am to OUT=build/series'
 	@echo 'make clean             remove build/'
 	@echo
-	@echo 'KERNEL=dir is the Linux tree; without it build/linux is unpacked from'
-	@echo 'the package linux-source-6.12. FORCE=1 drops edits made in that tree.'
+	@echo 'LINUX=6.12 or 7.3      which Linux: all but test take it; build/7.3 is for 7.3'
+	@echo 'KERNEL=dir is the Linux tree, its version is found out; without it build/linux'
+	@echo 'is unpacked from the package linux-source-6.12, or build/7.3/linux from that'
+	@echo 'of the backports of Debian 13. FORCE=1 drops edits made in that tree.'
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
 run vm compare bench:
-	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) \
+	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 
 kunit: apply
 	$(call need,$(PACKAGES_BUILD))
-	@scripts/kunit $(TREE) $(BUILD)/kunit $(KUNITCONFIG)
+	@scripts/kunit $(TREE) $(DIR)/kunit $(KUNITCONFIG)
 
 model:
 	@scripts/need gcc libc6-dev mmdebstrap
@@ -84,7 +97,7 @@ model:
 
 check: apply
 	$(call need,$(PACKAGES_BUILD) $(PACKAGES_CHECK))
-	@scripts/check $(TREE) $(BUILD)/check
+	@scripts/check $(TREE) $(DIR)/check
 
 count: apply
 	$(call need)
@@ -111,11 +124,7 @@ series: $(if $(KERNEL),,$(UNPACKED))
 
 $(UNPACKED):
 	$(call need)
-	@echo 'unpacking $(TARBALL)'
-	@rm -rf $(BUILD)/unpack && mkdir -p $(BUILD)/unpack
-	@tar -xf $(TARBALL) -C $(BUILD)/unpack
-	@mv $(BUILD)/unpack/linux-source-6.12 $(BUILD)/linux
-	@rmdir $(BUILD)/unpack
+	@scripts/unpack $(LINUX) $(DIR)
 
 clean:
 	rm -rf $(BUILD)

@@ -301,14 +301,16 @@ static void print_banner(void)
 static void tell_verdict(struct verdict *v)
 {
 	char counts[128], state[256];
+	struct utsname u;
 
+	uname(&u);
 	snprintf(counts, sizeof(counts),
 		 "plan=%d ok=%d skip=%d taint=%ld cpus=%d", v->plan, v->ok,
 		 v->skip, v->taint, v->cpus);
 	snprintf(state, sizeof(state),
-		 "clockevent=%s backend=%s nohz=%s legacy=%s lost=%llu",
+		 "clockevent=%s backend=%s nohz=%s legacy=%s lost=%llu linux=%s",
 		 v->clockevent, v->backend, v->nohz ? "yes" : "no",
-		 v->legacy ? "present" : "absent", v->lost);
+		 v->legacy ? "present" : "absent", v->lost, u.release);
 	tell("verdict %s mode=%s %s %s%s%s", v->reason[0] ? "FAIL" : "pass",
 	     option("mode", "default"), counts, state,
 	     v->reason[0] ? " reason=" : "", v->reason);
