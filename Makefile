@@ -76,7 +76,7 @@ help:
 	@echo 'make series            write patches for git am to OUT=build/series'
 	@echo 'make clean             remove build/'
 	@echo
-	@echo 'LINUX=6.12 or 7.3      which Linux: all but test take it; build/7.3 is for 7.3'
+	@echo 'LINUX=6.12 or 7.3      which Linux, not for test and model; 7.3 is in build/7.3'
 	@echo 'KERNEL=dir is the Linux tree, its version is found out; without it build/linux'
 	@echo 'is unpacked from the package linux-source-6.12, or build/7.3/linux from that'
 	@echo 'of the backports of Debian 13. FORCE=1 drops edits made in that tree.'

@@ -29,7 +29,7 @@
 #define STORM_BATCH	50
 #define PERIODIC	4
 
-/* @run: on the CPUs of the mask, for so long; returns how much of its unit it has done */
+/* @run: for so long; returns how often its unit was done. @cpus: how many it needs */
 struct load {
 	const char *name;
 	const char *unit;

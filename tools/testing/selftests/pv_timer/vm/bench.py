@@ -103,6 +103,7 @@ class Symbols:
             if len(word) == 3 and word[1] in "tTwW":
                 self.table.append((int(word[0], 16), word[2]))
         self.address = {name: address for address, name in reversed(self.table)}
+        self.ends = self.returns(PROGRAM)
 
     def end(self, name):
         """The first address behind a function"""
@@ -144,7 +145,7 @@ class Symbols:
         """The lines that count.c reads"""
         lines = [f"kernel {self.address['_stext']:x} {self.address['_etext']:x}",
                  f"begin {self.address[PROGRAM]:x}", f"mark {self.address[MARK]:x}"]
-        lines += [f"end {address:x}" for address in self.returns(PROGRAM)]
+        lines += [f"end {address:x}" for address in self.ends]
         for name in machine.arming:
             lines += [f"arm {self.address[name]:x}", f"call {name} {self.address[name]:x}"]
         if EVENT in self.address:
@@ -392,6 +393,8 @@ def parse_args():
     parser.add_argument("--xen", default="")
     parser.add_argument("--limit", type=int, default=LIMIT)
     parser.add_argument("--verbose", action="store_true", help="show the console")
+    parser.add_argument("--check", action="store_true",
+                        help="only look at the arguments")
     opts = parser.parse_args()
     for name in opts.machines.split(","):
         if name not in MACHINES:
@@ -407,6 +410,8 @@ def image(directory):
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     opts = parse_args()
+    if opts.check:
+        return 0
     found = {}
     try:
         symbols = {side: Symbols(built(os.path.join(getattr(opts, side), "vmlinux")))
