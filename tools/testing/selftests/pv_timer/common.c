@@ -230,14 +230,16 @@ bool read_stats(int cpu, struct pv_stats *stats)
 	return *header;
 }
 
-/* Which lines of /proc/interrupts are timers that belong to one CPU? */
+/* Which lines of /proc/interrupts are timers that belong to one CPU? On Xen: timer0, ... */
 static bool is_timer_line(const char *line)
 {
 	static const char * const labels[] = { "LOC:", "HVS:" };
 	static const char * const devices[] = {
-		"pv_timer\n", "timer0\n", "hr timer\n", "riscv-timer\n", "goldfish_timer\n",
+		"pv_timer\n", "hr timer\n", "riscv-timer\n", "goldfish_timer\n",
 	};
+	const char *last = strrchr(line, ' ');
 	size_t i, len, dev;
+	int cpu;
 
 	line += strspn(line, " ");
 	len = strlen(line);
@@ -249,7 +251,7 @@ static bool is_timer_line(const char *line)
 		if (len > dev && !strcmp(line + len - dev, devices[i]))
 			return true;
 	}
-	return false;
+	return last && sscanf(last, " timer%d", &cpu) == 1;
 }
 
 /* The columns of /proc/interrupts are the CPUs that are online. */
