@@ -7,7 +7,6 @@
  *
  *   verdict=ttyS1	the terminal that is the verdict channel
  *   do=suite		"suite", "report", "bench" for the loads=a=seconds,b=seconds,
- *			"compare" to measure what a stock kernel can tell as well,
  *			"host" to run other guests,
  *			"lifecycle" while the host saves and restores it,
  *			or "probe" to show that the guest boots
@@ -328,8 +327,6 @@ static void run_tests(void)
 		run_report(&v);
 	else if (!strcmp(what, "bench"))
 		run_bench(&v);
-	else if (!strcmp(what, "compare"))
-		run_compare(&v);
 	else if (!strcmp(what, "lifecycle"))
 		run_lifecycle(&v);
 	else

@@ -66,9 +66,6 @@ void run_suite(struct verdict *v);
 void run_report(struct verdict *v);
 void run_bench(struct verdict *v);
 
-/* compare.c: what the tick costs, and what a short sleep takes */
-void run_compare(struct verdict *v);
-
 /* checks.c: the state of the guest after them */
 void run_checks(struct verdict *v);
 void read_stats(struct verdict *v);

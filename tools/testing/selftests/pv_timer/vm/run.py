@@ -29,11 +29,19 @@ BROKEN = ("never", "early", "drop", "storm", "refuse", "refuse20", "refuse-all")
 # Seconds that one run may take, from the start of its guest
 RUN_LIMIT = 180
 
-# What compare.c measures: key, decimal places, what pv_timer has to be below
-FIGURES = (
-    ("interrupts", 0, 100, "timer interrupts in 10 idle seconds"),
-    ("sleep_ms", 2, 2, "a sleep of 1 ms takes, median, in ms"),
-)
+# What is compared of a kernel without pv_timer and one with it: loads of pv_timer_bench
+COMPARED = "idle=10,sleep=1"
+
+# What both say of their clock, which has to be the same
+CLOCK = (("clocksource", "clocksource"), ("available_clocksource", "available"),
+         ("vdso", "vDSO"))
+
+# Linux lists this clock only where the tick is periodic
+ONLY_PERIODIC = "_jiffies"
+
+# Load, what is shown, what pv_timer is below where the old device has a periodic tick only
+FIGURES = (("idle", "interrupts", "timer interrupts in an idle second", 10),
+           ("sleep", "seconds", "a sleep of 1 ms takes, in ms", 2))
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -50,10 +58,6 @@ def choose(target, opts, cpus=0, backend=""):
     cpus = cpus or target.cpus
     if opts.broken:
         backend = f"broken-{opts.broken}"
-    if opts.stock and target.bare:
-        return "", expect(cpus, target.bare.device, "none", "present")
-    if opts.stock:
-        return "pv_timer=off", expect(cpus, target.stock, "none", "present")
     if backend:
         return f"pv_timer={backend}", expect(cpus, "pv_timer", backend, "absent")
     return "", expect(cpus, "pv_timer", target.backend, "absent")
@@ -84,7 +88,7 @@ def life_run(target, opts, outdir, life):
 def report_run(target, which):
     """A run that measures: with pv_timer, or with the device it replaces"""
     if which == "off":
-        wanted = "pv_timer=off " + expect(target.cpus, target.stock, "none",
+        wanted = "pv_timer=off " + expect(target.cpus, target.off, "none",
                                           "present")
     else:
         wanted = expect(target.cpus, "pv_timer", target.backend, "absent")
@@ -116,7 +120,7 @@ def list_runs(target, opts, outdir):
                     life_run(target, opts, outdir, life)
                     for life in target.lives()
                     if life.mode in modes or life.name in modes]
-    if not target.stock:
+    if not target.off:
         raise Skip("there is no other device to compare with")
     # The first guest of an emulated host is slower than the next ones
     return [suite_run(target, opts, "default"), report_run(target, "pv"),
@@ -171,39 +175,69 @@ def store_reports(outdir, runs, accel):
             f.writelines(f"report: {line}\n" for line in run.reports)
 
 
-def compare_boots(target):
+def without_pv_timer(opts):
+    """The options, with kernels that are built without pv_timer"""
+    return argparse.Namespace(**{
+        **vars(opts), "suffix": "-stock",
+        "image": os.path.join(opts.build, "x86-stock/arch/x86/boot/bzImage"),
+        "uml": os.path.join(opts.build, "um-stock/linux")})
+
+
+def compare_boots(target, opts):
     """A kernel without pv_timer, and the usual one"""
-    if not target.bare:
-        raise Skip("pv_timer=off leaves the old device here: say make run")
-    stock = expect(target.cpus, target.bare.device, "none", "present")
+    stock = expect(target.cpus, target.stock.replace(" ", "_"), "none", "present")
     ours = expect(target.cpus, "pv_timer", target.backend, "absent")
-    return (("stock", target.bare.boot, f"{stock} pvt.mode={target.bare.mode}"),
-            ("pv_timer", target.boot, ours))
+    return (("stock", without_pv_timer(opts), f"{stock} pvt.mode={target.stock_mode}"),
+            ("pv_timer", opts, ours))
 
 
-def print_figures(name, stock, ours):
+def compared(reports, cpus):
+    """What pv_timer_bench said: facts of the clock by name, figures by load and name
+
+    All CPUs sleep at the same time.
+    """
+    found = {}
+    for line in reports:
+        pairs = dict(word.split("=", 1) for word in line.split())
+        load = pairs.get("phase")
+        if not load:
+            found.update(pairs)
+        if "done" not in pairs:
+            continue
+        done = float(pairs["done"])
+        found[load, "interrupts"] = float(pairs["interrupts"]) / done
+        found[load, "seconds"] = float(pairs["seconds"]) * cpus / done * 1000
+    return found
+
+
+def print_compared(target, stock, ours):
     """Return: what is wrong with ours"""
     bad = []
-    print(f"{name + ':':<38}{'stock':>10}{'pv_timer':>10}")
-    for key, places, limit, label in FIGURES:
-        print(f"{label:<38}{stock[key]:>10.{places}f}{ours[key]:>10.{places}f}")
-        if ours[key] >= limit:
+    print(f"{target.name + ':':<38}{'stock':>20}  {'pv_timer':>20}")
+    print(f"{'device':<38}{target.stock:>20}  {'pv_timer':>20}")
+    for key, label in CLOCK:
+        print(f"{label:<38}{stock[key]:>20}  {ours[key]:>20}")
+        if stock[key].removesuffix(ONLY_PERIODIC) != ours[key]:
+            bad.append(f"{label} is not that of the stock kernel")
+    for load, key, label, limit in FIGURES:
+        print(f"{label:<38}{stock[load, key]:>20.2f}  {ours[load, key]:>20.2f}")
+        if target.stock_mode == "nohz-off" and ours[load, key] >= limit:
             bad.append(f"{label}: not below {limit}")
     return "; ".join(bad)
 
 
 def compare_target(target, opts, outdir, say):
-    """The figures of both; the verdict is that of the usual kernel"""
-    figures = []
-    for name, boot, wanted in compare_boots(target):
-        run = Run(name, f"{wanted} pvt.do=compare {opts.append}".strip())
-        recorder, accel = boot(opts, outdir, [run], say)
-        line, status = judge([run], recorder, accel, digest(target, opts))
+    """Both beside each other; the verdict is that of the usual kernel"""
+    found = []
+    for name, with_images, wanted in compare_boots(target, opts):
+        run = Run(name, f"{wanted} pvt.do=bench pvt.loads={COMPARED} "
+                  f"{opts.append}".strip())
+        recorder, accel = target.boot(with_images, outdir, [run], say)
+        line, status = judge([run], recorder, accel, digest(target, with_images))
         if status != PASS:
             return line, status
-        figures.append({key: float(value) for key, value in (
-            pair.split("=") for pair in run.reports[0].split())})
-    bad = print_figures(target.name, *figures)
+        found.append(compared(run.reports, target.cpus))
+    bad = print_compared(target, *found)
     return (f'FAIL reason="{bad}"', FAIL) if bad else (line, PASS)
 
 
@@ -216,9 +250,8 @@ def run_target(target, opts):
     try:
         if opts.compare:
             return compare_target(target, opts, outdir, say)
-        boot = target.bare.boot if opts.stock and target.bare else target.boot
         runs = plan_runs(target, opts, outdir)
-        recorder, accel = boot(opts, outdir, runs, say)
+        recorder, accel = target.boot(opts, outdir, runs, say)
     except Skip as e:
         return f'skip reason="{e}"', SKIP
     except (HarnessError, OSError) as e:
@@ -262,9 +295,9 @@ def parse_args():
     parser.add_argument("--report", action="store_true",
                         help="measure, with pv_timer and without")
     parser.add_argument("--compare", action="store_true",
-                        help="measure, with a kernel without pv_timer as well")
-    parser.add_argument("--stock", action="store_true",
-                        help="run the suite with pv_timer=off")
+                        help="show the clocks and two figures, of a kernel "
+                        "without pv_timer as well")
+    parser.set_defaults(suffix="")
     parser.add_argument("--verbose", action="store_true",
                         help="show the console")
     parser.add_argument("--check", action="store_true",

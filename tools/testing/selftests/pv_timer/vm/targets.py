@@ -41,12 +41,13 @@ class Target:
     boot: Callable          # (opts, outdir, runs, say) -> Recorder, accelerator
     cpus: int
     backend: str
-    stock: str = ""         # device with pv_timer=off, empty if there is none
+    stock: str              # device of a kernel that is built without pv_timer
+    off: str = ""           # device with pv_timer=off, empty if there is none
     lifecycle: str = ""     # what else happens to it, see lifecycle.c
     clocks: tuple = ("",)   # kernel parameters for that, one boot each
     more: tuple = ()        # boots in which one thing is special
     next_kernel: Callable = None    # an initrd that has kernel and initrd for kexec
-    bare: "Bare" = None     # the kernel to compare with, where "off" cannot be
+    stock_mode: str = "default"     # what that kernel is like without options
     image: Callable = lambda opts: opts.image
 
     def lives(self):
@@ -67,14 +68,6 @@ class Life:
     backend: str = ""       # likewise, and what is asked for
     wrapper: tuple = ()     # the command that runs the monitor
     prepare: Callable = lambda opts, outdir: ()     # -> arguments made for it
-
-
-@dataclass
-class Bare:
-    """A kernel that is built without pv_timer"""
-    boot: Callable
-    device: str
-    mode: str = "default"   # what it is like when it is booted without options
 
 
 def built(path):
@@ -300,30 +293,30 @@ def boot_xen_guest(opts, outdir, runs, say, kind):
         f"{NO_RESET_REASON} {append}" if kind == "pv" else append]), "xen-in-tcg"
 
 
-def riscv64_image(opts, kernel="riscv64"):
-    return os.path.join(opts.build, kernel, "arch/riscv/boot/Image")
+def riscv64_image(opts):
+    return os.path.join(opts.build, f"riscv64{opts.suffix}", "arch/riscv/boot/Image")
 
 
 def riscv64_next(opts):
     return built(os.path.join(opts.build, "vm/root-riscv64/kexec.cpio"))
 
 
-def boot_riscv64(opts, outdir, runs, say, kernel="riscv64", cpu="rv64"):
+def boot_riscv64(opts, outdir, runs, say, cpu="rv64"):
     """OpenSBI, which is QEMU's default firmware, is the hypervisor"""
     say("starting RISC-V under emulation")
     return boot_direct(opts, outdir, runs, say, lambda append: virt(
-        opts, "riscv64", riscv64_image(opts, kernel), f"console=ttyS0 {append}",
+        opts, "riscv64", riscv64_image(opts), f"console=ttyS0 {append}",
         ["-cpu", cpu, "-smp", "2"])), "tcg"
 
 
-def m68k_image(opts, kernel="m68k"):
-    return os.path.join(opts.build, kernel, "vmlinux")
+def m68k_image(opts):
+    return os.path.join(opts.build, f"m68k{opts.suffix}", "vmlinux")
 
 
-def boot_m68k(opts, outdir, runs, say, kernel="m68k"):
+def boot_m68k(opts, outdir, runs, say):
     say("starting m68k under emulation")
     return boot_direct(opts, outdir, runs, say, lambda append: virt(
-        opts, "m68k", m68k_image(opts, kernel), f"console=ttyGF0 {append}", [])), "tcg"
+        opts, "m68k", m68k_image(opts), f"console=ttyGF0 {append}", [])), "tcg"
 
 
 SBI_ONLY = "rv64,sstc=off"
@@ -402,35 +395,32 @@ REFINE = f"clocksource=acpi_pm {wrong_khz()}"
 
 TARGETS = {t.name: t for t in (
     Target("kvm", partial(boot_on_kvm, cpu="host"), 2, "kvm", "lapic-deadline",
-           lifecycle="hotplug,kexec,suspend", more=(
+           "lapic-deadline", lifecycle="hotplug,kexec,suspend", more=(
                Life("tsc-adjust", "tsc-adjust", "clocksource=kvm-clock",
                     mode="faults", args=("-cpu", "host,+invtsc"),
                     backend="broken-compare"),
                *restores())),
     Target("kvm-lapic", partial(boot_on_kvm, cpu="host,-tsc-deadline"), 2, "lapic",
-           "lapic"),
-    Target("tcg", boot_tcg, 2, "lapic", "lapic", lifecycle="hotplug,suspend",
+           "lapic", "lapic"),
+    Target("tcg", boot_tcg, 2, "lapic", "lapic", "lapic", lifecycle="hotplug,suspend",
            more=(Life("refine", "refine", REFINE), *restores())),
-    Target("xen-pv", boot_xen_pv, 2, "xen", lifecycle="hotplug"),
-    Target("xen-domu", partial(boot_xen_guest, kind="pv"), 2, "xen",
+    Target("xen-pv", boot_xen_pv, 2, "xen", "xen", lifecycle="hotplug"),
+    Target("xen-domu", partial(boot_xen_guest, kind="pv"), 2, "xen", "xen",
            lifecycle="host,hotplug"),
-    Target("xen-pvh", partial(boot_xen_guest, kind="pvh"), 2, "xen"),
-    Target("xen-hvm", partial(boot_xen_guest, kind="hvm"), 2, "xen"),
+    Target("xen-pvh", partial(boot_xen_guest, kind="pvh"), 2, "xen", "xen"),
+    Target("xen-hvm", partial(boot_xen_guest, kind="hvm"), 2, "xen", "xen"),
     Target("hyperv", partial(boot_on_kvm, cpu=HYPERV_CPU), 2, "hyperv",
-           "lapic-deadline", lifecycle="hotplug,kexec,suspend"),
-    Target("vmware", boot_vmware, 2, "vmware", "lapic", lifecycle="hotplug,suspend"),
-    Target("um", boot_um, 1, "um", lifecycle="simulate",
+           "Hyper-V clockevent", "lapic-deadline", lifecycle="hotplug,kexec,suspend"),
+    Target("vmware", boot_vmware, 2, "vmware", "lapic", "lapic",
+           lifecycle="hotplug,suspend"),
+    Target("um", boot_um, 1, "um", "posix-timer", lifecycle="simulate",
            clocks=("time-travel", "time-travel=inf-cpu"),
            image=lambda opts: opts.uml),
     Target("sbi", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi",
-           more=riscv64_lives(SBI_ONLY), next_kernel=riscv64_next, bare=Bare(
-               partial(boot_riscv64, kernel="riscv64-stock", cpu=SBI_ONLY),
-               "riscv_timer_clockevent"), image=riscv64_image),
-    Target("sstc", boot_riscv64, 2, "sstc", more=riscv64_lives("rv64"),
-           next_kernel=riscv64_next, bare=Bare(
-               partial(boot_riscv64, kernel="riscv64-stock"),
-               "riscv_timer_clockevent"), image=riscv64_image),
-    Target("goldfish", boot_m68k, 1, "goldfish", bare=Bare(
-        partial(boot_m68k, kernel="m68k-stock"), "goldfish_timer",
-        mode="nohz-off"), image=m68k_image),
+           "riscv_timer_clockevent", more=riscv64_lives(SBI_ONLY),
+           next_kernel=riscv64_next, image=riscv64_image),
+    Target("sstc", boot_riscv64, 2, "sstc", "riscv_timer_clockevent",
+           more=riscv64_lives("rv64"), next_kernel=riscv64_next, image=riscv64_image),
+    Target("goldfish", boot_m68k, 1, "goldfish", "goldfish_timer",
+           stock_mode="nohz-off", image=m68k_image),
 )}
