@@ -26,7 +26,7 @@ kmake()
 	*) arch=x86_64 cross= ;;
 	esac
 	case $name in
-	*-clang) set -- LLVM=1 CC='ccache clang' HOSTCC='ccache clang' "$@" ;;
+	*-clang) set -- LLVM=-19 CC='ccache clang-19' HOSTCC='ccache clang-19' "$@" ;;
 	*) set -- CROSS_COMPILE=$cross CC="ccache ${cross}gcc" \
 		HOSTCC='ccache gcc' "$@" ;;
 	esac
