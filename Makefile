@@ -117,6 +117,8 @@ unapply:
 status:
 	$(call need)
 	@scripts/overlay status $(TREE)
+	$(if $(KERNEL)$(INSTALLED),,@scripts/newer $(TREE) $(DIR)/backports \
+		patches/linux-$(LINUX))
 
 series: $(if $(KERNEL),,$(UNPACKED))
 	$(call need)
