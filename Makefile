@@ -45,8 +45,8 @@ run: T ?= kvm
 compare: T ?= goldfish
 bench: T ?= tcg,xen-pv,kvm-tsc,kvm-clock,hyperv
 
-.PHONY: help run vm compare bench kunit model check count test apply unapply status series \
-	clean
+.PHONY: help run vm compare bench kunit model check count test test-all apply unapply \
+	status series clean
 .NOTPARALLEL:
 
 help:
@@ -61,7 +61,8 @@ help:
 	@echo '                       restore that has lost the timers'
 	@echo '        BROKEN=never   with a broken backend (never, early, drop, storm):'
 	@echo '                       red; on xen-pv: refuse, refuse20, refuse-all'
-	@echo 'make compare           goldfish, a stock kernel against pv_timer'
+	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
+	@echo '                       kernel against pv_timer'
 	@echo 'make bench             count instructions and exits, a stock kernel against'
 	@echo '                       pv_timer: T=tcg,xen-pv,kvm-tsc,kvm-clock,hyperv'
 	@echo 'make kunit             unit tests of the core, on UML, natively'
@@ -69,10 +70,11 @@ help:
 	@echo '                       that it finds; PLAN=quick: one CPU, no faults; SEED=n'
 	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
 	@echo 'make count             code lines, and those that they replace'
-	@echo 'make test              all of the above; says what and how long'
+	@echo 'make test              what is run for each change; says what and how long'
+	@echo 'make test-all          all of the above, in all modes, on both Linux versions'
 	@echo 'make apply             put pv_timer on a Linux tree'
 	@echo 'make unapply           take it off again, byte for byte'
-	@echo 'make status            what is there'
+	@echo 'make status            what is there; LINUX=7.3: and whether there is a later one'
 	@echo 'make series            write patches for git am to OUT=build/series'
 	@echo 'make clean             remove build/'
 	@echo
@@ -105,6 +107,9 @@ count: apply
 
 test: $(UNPACKED)
 	@scripts/test $(BUILD)
+
+test-all: $(UNPACKED)
+	@scripts/test $(BUILD) all
 
 apply: $(if $(KERNEL),,$(UNPACKED))
 	$(call need)
