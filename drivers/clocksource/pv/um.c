@@ -27,9 +27,11 @@ static irqreturn_t um_timer_interrupt(int irq, void *dev)
 	return pv_timer_irq_handler(irq, dev);
 }
 
+/* Without IRQF_PERCPU, Linux 7.3 shows no count of it in /proc/interrupts */
 static u64 um_timer_probe(void)
 {
-	if (request_irq(TIMER_IRQ, um_timer_interrupt, IRQF_TIMER, "pv_timer", NULL))
+	if (request_irq(TIMER_IRQ, um_timer_interrupt, IRQF_TIMER | IRQF_PERCPU, "pv_timer",
+			NULL))
 		return 0;
 	return NSEC_PER_SEC;
 }
