@@ -11,10 +11,16 @@
  *	end ADDRESS		it has ended: the instruction that it returns to
  *	arm ADDRESS		it does not only look, but arms; so does every WRMSR
  *	event START END		the function that the interrupt of the core is
- *	call NAME ADDRESS	a function of which calls are counted
+ *	core START END		code of the core, of which there may be several pieces
+ *	call NAME ADDRESS	what is called, or calls, and is counted by that name
  *
  * Each phase is reported to QEMU's log: lines of "count: PHASE NAME VALUE [TIMES]", and
- * its number is that of marks before it. One CPU of the guest may be up.
+ * its number is that of marks before it. A programming that comes to none of the ends
+ * is "astray", and its value is an address in the function that asked for it.
+ *
+ * All CPUs of the guest are run by one thread of QEMU. What is executed is counted in
+ * one place, without a call, and at the start of each block of the kernel it is
+ * credited to the CPU that has executed it.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,6 +34,9 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 #define ADD_U64		0
 #define MAX_POINTS	1024
 #define MAX_CALLS	16
+#define MAX_PIECES	64
+#define MAX_CPUS	256
+#define MAX_ASTRAY	16
 #define LONGEST		2000
 
 struct range {
@@ -46,18 +55,44 @@ struct call {
 	uint64_t calls;
 };
 
-static struct range kernel, event;
+/* Instructions: of all of the kernel, of the core's interrupt, of all of the core */
+struct counts {
+	uint64_t kernel, event, core;
+};
+
+/*
+ * @had: executed so far
+ * @begun: what it had when the programming began that it is inside of
+ * @event_at: and when it took the interrupt of the core
+ * @block: the block of code that it executes
+ * @before: the one before it
+ * @caller: the block that asked for the programming
+ */
+struct cpu {
+	struct counts had, begun;
+	uint64_t event_at, block, before, caller;
+	bool inside, arming, in_event;
+};
+
+struct astray {
+	uint64_t caller, times;
+};
+
+static struct range kernel, event, core[MAX_PIECES];
 static struct point points[MAX_POINTS];
 static struct call calls[MAX_CALLS];
-static size_t nr_points, nr_calls;
+static size_t nr_points, nr_calls, nr_pieces;
 
-/* Instructions so far, of all of the kernel and of the core's interrupt */
-static uint64_t executed, executed_event;
-static uint64_t begun_at, event_at;
-static bool inside, arming, in_event;
+/* What all CPUs have executed, and what of it was credited to one of them */
+static struct counts executed, credited;
+static struct cpu cpus[MAX_CPUS];
+static unsigned int current;
 
 /* In this phase: how often a programming, or an interrupt, took so many of them */
 static uint64_t armed[LONGEST], elided[LONGEST], events[LONGEST];
+static struct astray astray[MAX_ASTRAY];
+static uint64_t core_inside;
+static struct counts phase_start;
 static unsigned int phase;
 
 static void out(const char *name, uint64_t value, uint64_t times)
@@ -84,20 +119,68 @@ static void note(uint64_t *histogram, uint64_t instructions)
 	histogram[instructions < LONGEST ? instructions : LONGEST - 1]++;
 }
 
-/* An interrupt has no end of its own: what it was in the core for is seen at the next */
-static void end_event(void)
+/* Credits to the CPU that ran until now. Return: the one that runs */
+static struct cpu *runs(unsigned int vcpu)
 {
-	if (in_event)
-		note(events, executed_event - event_at);
-	in_event = false;
+	struct counts *had = &cpus[current].had;
+
+	had->kernel += executed.kernel - credited.kernel;
+	had->event += executed.event - credited.event;
+	had->core += executed.core - credited.core;
+	credited = executed;
+	current = vcpu;
+	return &cpus[vcpu];
+}
+
+static void enter_block(unsigned int vcpu, void *address)
+{
+	struct cpu *cpu = runs(vcpu);
+
+	cpu->before = cpu->block;
+	cpu->block = (uintptr_t)address;
+}
+
+/* It did not come to an end that is known. Too many places are one, the last */
+static void note_astray(struct cpu *cpu)
+{
+	struct astray *a = astray;
+
+	while (a < &astray[MAX_ASTRAY - 1] && a->times && a->caller != cpu->caller)
+		a++;
+	a->caller = cpu->caller;
+	a->times++;
+	cpu->inside = false;
+}
+
+/* An interrupt has no end of its own: what it was in the core for is seen at the next */
+static void end_event(struct cpu *cpu)
+{
+	if (cpu->in_event)
+		note(events, cpu->had.event - cpu->event_at);
+	cpu->in_event = false;
+}
+
+/* Other CPUs may be inside of a programming, which ends in the next phase */
+static void end_phase(struct cpu *cpu)
+{
+	size_t i;
+
+	if (cpu->inside)
+		note_astray(cpu);
+	for (i = 0; i < MAX_CPUS; i++)
+		end_event(&cpus[i]);
+	for (i = 0; i < MAX_ASTRAY && astray[i].times; i++)
+		out("astray", astray[i].caller, astray[i].times);
+	memset(astray, 0, sizeof(astray));
 }
 
 static void mark(unsigned int vcpu, void *unused)
 {
 	size_t i;
 
-	end_event();
-	out("kernel", executed, 1);
+	end_phase(runs(vcpu));
+	out("kernel", executed.kernel - phase_start.kernel, 1);
+	out("core", executed.core - phase_start.core - core_inside, 1);
 	out_histogram("armed", armed);
 	out_histogram("elided", elided);
 	out_histogram("event", events);
@@ -105,35 +188,46 @@ static void mark(unsigned int vcpu, void *unused)
 		out(calls[i].name, calls[i].calls, 1);
 		calls[i].calls = 0;
 	}
-	executed = 0;
-	inside = false;
+	phase_start = executed;
+	core_inside = 0;
 	phase++;
 }
 
 static void begin(unsigned int vcpu, void *unused)
 {
-	begun_at = executed;
-	inside = true;
-	arming = false;
+	struct cpu *cpu = runs(vcpu);
+
+	if (cpu->inside)
+		note_astray(cpu);
+	cpu->begun = cpu->had;
+	cpu->caller = cpu->before;
+	cpu->inside = true;
+	cpu->arming = false;
 }
 
 static void arm(unsigned int vcpu, void *unused)
 {
-	arming = true;
+	runs(vcpu)->arming = true;
 }
 
 static void end(unsigned int vcpu, void *unused)
 {
-	if (inside)
-		note(arming ? armed : elided, executed - begun_at);
-	inside = false;
+	struct cpu *cpu = runs(vcpu);
+
+	if (!cpu->inside)
+		return;
+	note(cpu->arming ? armed : elided, cpu->had.kernel - cpu->begun.kernel);
+	core_inside += cpu->had.core - cpu->begun.core;
+	cpu->inside = false;
 }
 
 static void enter_event(unsigned int vcpu, void *unused)
 {
-	end_event();
-	event_at = executed_event;
-	in_event = true;
+	struct cpu *cpu = runs(vcpu);
+
+	end_event(cpu);
+	cpu->event_at = cpu->had.event;
+	cpu->in_event = true;
 }
 
 static void count_call(unsigned int vcpu, void *arg)
@@ -148,10 +242,25 @@ static bool within(const struct range *range, uint64_t address)
 	return address >= range->start && address < range->end;
 }
 
+static bool within_core(uint64_t address)
+{
+	size_t i;
+
+	for (i = 0; i < nr_pieces; i++)
+		if (within(&core[i], address))
+			return true;
+	return false;
+}
+
 static bool is_wrmsr(const struct qemu_plugin_insn *insn)
 {
 	return qemu_plugin_insn_size(insn) == 2 &&
 	       !memcmp(qemu_plugin_insn_data(insn), "\x0f\x30", 2);
+}
+
+static void add_one(struct qemu_plugin_insn *insn, uint64_t *counter)
+{
+	qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, counter, 1);
 }
 
 /* Callbacks run before the instruction is counted, in the order of their registration */
@@ -169,14 +278,20 @@ static void translate_insn(struct qemu_plugin_insn *insn)
 	if (is_wrmsr(insn))
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, arm, 0, NULL);
 	if (within(&event, address))
-		qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &executed_event, 1);
-	qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &executed, 1);
+		add_one(insn, &executed.event);
+	if (within_core(address))
+		add_one(insn, &executed.core);
+	add_one(insn, &executed.kernel);
 }
 
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t i, nr = qemu_plugin_tb_n_insns(tb);
+	uint64_t address = qemu_plugin_tb_vaddr(tb);
 
+	if (within(&kernel, address))
+		qemu_plugin_register_vcpu_tb_exec_cb(tb, enter_block, 0,
+						     (void *)(uintptr_t)address);
 	for (i = 0; i < nr; i++)
 		translate_insn(qemu_plugin_tb_get_insn(tb, i));
 }
@@ -189,16 +304,41 @@ static bool add_point(uint64_t address, qemu_plugin_vcpu_udata_cb_t fn, void *ar
 	return true;
 }
 
+/* Return: the one of that name, NULL if there are too many */
+static struct call *find_call(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < nr_calls; i++)
+		if (!strcmp(calls[i].name, name))
+			return &calls[i];
+	if (nr_calls == MAX_CALLS)
+		return NULL;
+	snprintf(calls[nr_calls].name, sizeof(calls[nr_calls].name), "%s", name);
+	return &calls[nr_calls++];
+}
+
 static bool read_call(const char *line)
 {
-	struct call *call = &calls[nr_calls];
 	unsigned long long address;
+	struct call *call;
+	char name[64];
 
-	if (nr_calls == MAX_CALLS ||
-	    sscanf(line, "call %63s %llx", call->name, &address) != 2)
+	if (sscanf(line, "call %63s %llx", name, &address) != 2)
 		return false;
-	nr_calls++;
-	return add_point(address, count_call, call);
+	call = find_call(name);
+	return call && add_point(address, count_call, call);
+}
+
+static bool read_piece(const char *line)
+{
+	struct range *piece = &core[nr_pieces];
+
+	if (nr_pieces == MAX_PIECES ||
+	    sscanf(line, "core %llx %llx", &piece->start, &piece->end) != 2)
+		return false;
+	nr_pieces++;
+	return true;
 }
 
 static bool read_line(const char *line)
@@ -222,7 +362,7 @@ static bool read_line(const char *line)
 		return true;
 	if (sscanf(line, "event %llx %llx", &event.start, &event.end) == 2)
 		return add_point(event.start, enter_event, NULL);
-	return read_call(line);
+	return read_piece(line) || read_call(line);
 }
 
 static bool read_points(const char *path)
