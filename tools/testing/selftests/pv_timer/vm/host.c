@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,18 +32,20 @@
 #define MAX_ARGS	64
 #define MSR_WRITES	KVM_EVENTS "/kvm_msr"
 #define EXITS		KVM_EVENTS "/kvm_exit"
+#define SYSCALLS	"/sys/kernel/tracing/events/raw_syscalls/sys_enter"
 #define ANY		(~0U)
 
 /*
  * What L1 counts: writes by MSR, and exits by the exit code of the SVM
- * architecture. A histogram in the kernel costs the guest next to nothing, a
- * reader of trace_pipe would disturb it.
+ * architecture; or of User-Mode Linux its system calls, by their number. A histogram
+ * in the kernel costs the guest next to nothing, a reader of trace_pipe would disturb
+ * it.
  */
 static const struct counter {
 	const char *name;
 	const char *event;
 	unsigned int key;
-} counters[] = {
+} kvm_counters[] = {
 	{ "tsc_deadline_writes", MSR_WRITES,	0x6e0 },
 	{ "apic_icr_writes",	MSR_WRITES,	0x838 },
 	{ "exit_intr",		EXITS,		0x60 },
@@ -53,16 +56,32 @@ static const struct counter {
 	{ "exits",		EXITS,		ANY },
 };
 
-static bool counting;
+static const struct counter uml_counters[] = {
+	{ "timer_settime",	SYSCALLS,	__NR_timer_settime },
+	{ "syscalls",		SYSCALLS,	ANY },
+};
 
-static void start_counting(void)
+static const struct counter *counters;
+static size_t nr_counters;
+
+static void count_kvm(void)
 {
-	counting = !write_file(MSR_WRITES "/trigger",
-			       "hist:keys=ecx.hex:size=256 if write == 1") &&
-		   !write_file(EXITS "/trigger",
-			       "hist:keys=exit_reason.hex:size=256");
-	if (!counting)
+	if (write_file(MSR_WRITES "/trigger", "hist:keys=ecx.hex:size=256 if write == 1") ||
+	    write_file(EXITS "/trigger", "hist:keys=exit_reason.hex:size=256")) {
 		tell("note no histograms of KVM in this kernel");
+		return;
+	}
+	counters = kvm_counters;
+	nr_counters = ARRAY_SIZE(kvm_counters);
+}
+
+static void count_uml(void)
+{
+	if (write_file(SYSCALLS "/trigger",
+		       "hist:keys=id.hex:size=512 if comm == \"linux\""))
+		die(SYSCALLS);
+	counters = uml_counters;
+	nr_counters = ARRAY_SIZE(uml_counters);
 }
 
 /* "{ ecx:        6e0 } hitcount:         57" */
@@ -86,18 +105,17 @@ static unsigned long long read_counter(const struct counter *c)
 	return ret;
 }
 
-/* Counts since start_counting(), the machine takes differences */
+/* Counts since L1 has begun to count, the machine takes differences */
 static void tell_counts(void)
 {
 	char line[512];
 	size_t i, len = 0;
 
-	if (!counting)
-		return;
-	for (i = 0; i < ARRAY_SIZE(counters); i++)
+	for (i = 0; i < nr_counters; i++)
 		len += snprintf(line + len, sizeof(line) - len, " %s=%llu",
 				counters[i].name, read_counter(&counters[i]));
-	tell("count%s", line);
+	if (nr_counters)
+		tell("count%s", line);
 }
 
 /* All MSRs that guests have written so far, with their hits */
@@ -107,7 +125,7 @@ static void tell_msrs(void)
 	unsigned int msr;
 	char line[1000], text[256];
 	size_t len = 0;
-	FILE *f = counting ? fopen(MSR_WRITES "/hist", "r") : NULL;
+	FILE *f = counters == kvm_counters ? fopen(MSR_WRITES "/hist", "r") : NULL;
 
 	if (!f)
 		return;
@@ -239,6 +257,8 @@ static void mount_machine(void)
 /**
  * run_guests() - Be the host of the guests in pvt.runs=, one after another
  * @root: what they are confined to
+ *
+ * It counts the exits of KVM, or with pvt.count=uml the system calls of User-Mode Linux.
  */
 void run_guests(const char *root)
 {
@@ -248,7 +268,10 @@ void run_guests(const char *root)
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	settle_clock();
 	share_finely();
-	start_counting();
+	if (strcmp(option("count", "kvm"), "uml"))
+		count_kvm();
+	else
+		count_uml();
 	tell("ready %.6f", uptime());
 	for (run = strtok_r(runs, ",", &save); run;
 	     run = strtok_r(NULL, ",", &save))

@@ -16,7 +16,7 @@
  *   device=pv_timer	the clock event device expected on each of them
  *   backend=kvm	the backend expected, "none" for the stock kernel
  *   legacy=absent	whether a device that pv_timer replaces may exist
- *   runs=a,b root=/mnt dir=...	see host.c
+ *   runs=a,b root=/mnt dir=... count=uml	see host.c
  */
 #define _GNU_SOURCE
 #include <errno.h>
