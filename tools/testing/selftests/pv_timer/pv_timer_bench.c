@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -131,7 +131,7 @@ static long long mixed(long long ns)
 }
 
 /* Sends back what it is sent, until there is no one who sends */
-static pid_t start_echo(int fd, int other, int cpu)
+static pid_t start_echo(const int to[2], const int back[2], int cpu)
 {
 	pid_t pid = fork();
 	char c;
@@ -140,10 +140,10 @@ static pid_t start_echo(int fd, int other, int cpu)
 		die("fork");
 	if (pid)
 		return pid;
-	close(other);
+	close(to[1]);
 	pin(cpu);
-	while (read(fd, &c, 1) == 1)
-		if (write(fd, &c, 1) != 1)
+	while (read(to[0], &c, 1) == 1)
+		if (write(back[1], &c, 1) != 1)
 			break;
 	_exit(0);
 }
@@ -152,28 +152,30 @@ static pid_t start_echo(int fd, int other, int cpu)
 static long long echo(long long ns, int cpu, int timeout)
 {
 	long long end = end_in(ns), answers = 0;
-	int fd[2], cpus[MAX_CPUS];
+	int to[2], back[2], cpus[MAX_CPUS];
 	struct pollfd pfd;
 	char c = 'x';
 	pid_t pid;
 
 	online_cpus(cpus);
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
-		die("socketpair");
-	pid = start_echo(fd[1], fd[0], cpus[cpu]);
-	close(fd[1]);
+	if (pipe(to) || pipe(back))
+		die("pipe");
+	pid = start_echo(to, back, cpus[cpu]);
 	pin(cpus[0]);
-	pfd = (struct pollfd) { .fd = fd[0], .events = POLLIN };
+	pfd = (struct pollfd) { .fd = back[0], .events = POLLIN };
 	for (; now_ns(CLOCK_MONOTONIC) < end; answers++) {
-		if (write(fd[0], &c, 1) != 1)
+		if (write(to[1], &c, 1) != 1)
 			die("write");
 		if (timeout && poll(&pfd, 1, timeout) != 1)
 			die("poll");
-		if (read(fd[0], &c, 1) != 1)
+		if (read(back[0], &c, 1) != 1)
 			die("read");
 	}
-	close(fd[0]);
+	close(to[1]);
 	waitpid(pid, NULL, 0);
+	close(to[0]);
+	close(back[0]);
+	close(back[1]);
 	return answers;
 }
 
@@ -202,11 +204,13 @@ static void set_timer(timer_t timer, long long in_ns, long long interval)
 		die("timer_settime");
 }
 
-/* A timer sends it, and whoever wants it waits for it */
+/* A timer sends it, and whoever wants it waits for it. Each timer has one in store. */
 static void block_signal(void)
 {
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	sigset_t set;
 
+	setrlimit(RLIMIT_SIGPENDING, &all);
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -234,8 +238,10 @@ static long long storm(long long ns)
 	static timer_t timers[STORM_TIMERS];
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
 	long long end = end_in(ns), requests = 0;
-	int i;
+	int cpus[MAX_CPUS], i;
 
+	online_cpus(cpus);
+	pin(cpus[0]);
 	for (i = 0; i < STORM_TIMERS; i++)
 		if (timer_create(CLOCK_MONOTONIC, &event, &timers[i]))
 			die("timer_create");
