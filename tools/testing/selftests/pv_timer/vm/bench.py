@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Count what the timer costs: a stock kernel and one with pv_timer, in one run.
 
-Instructions are counted by a plugin of QEMU (count.c), exits by the hypervisor. Where a
-machine is emulated by the number of its instructions (icount), two runs agree to a few
-per mille. Where the host is nested, exits are the median of several boots of each
-kernel, which take turns.
+Instructions are counted by a plugin of QEMU (count.c), exits by the hypervisor. A machine
+with one CPU that is emulated by the number of its instructions (icount) is run twice, and
+the two have to agree to the digit. With several CPUs two runs differ now and then. Where
+the host is nested, exits are the median of several boots of each kernel, which take turns.
+User-Mode Linux is counted by its system calls.
 
-Exit status: 0 counted, 2 a guest did not come to its end, or the harness failed.
+Exit status: 0 counted, 2 a guest did not come to its end, two exact runs differ, or the
+harness failed.
 """
 
 import argparse
@@ -20,25 +22,26 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 from machine import HarnessError, Run, fresh_dir
-from targets import (HYPERV_CPU, boot_direct, boot_nested, built, kvm_host, qemu, xen)
+from table import draw, print_cpus, print_machine
+from targets import (HYPERV_CPU, boot_direct, boot_nested, built, kvm_host, qemu, qemu_l1,
+                     uml, xen)
 
 SIDES = ("stock", "pv")
 
 # Load and seconds; those that an emulation of another machine's speed can afford
 EXACT_LOADS = {"idle": 60, "sleep": 3, "request": 1, "ping-pong": 1, "mixed": 3,
                "busy": 3, "storm": 1, "periodic": 3}
+SMP_LOADS = {"sleep": 1, "storm": 0.3, "ping-pong-2": 0.3}
 NESTED_LOADS = {"idle": 10, "sleep": 3, "ping-pong": 2, "busy": 3, "storm": 1}
 
 # Boots of each kernel for the median
 BOOTS = 5
 LIMIT = 300
 
-# No entropy, no clock of this machine: all that happens is decided by the instructions
-ICOUNT = ("-icount", "shift=1,sleep=off", "-seed", "1",
-          "-rtc", "clock=vm,base=2024-01-01")
 NO_ENTROPY = "-rdrand,-rdseed"
 
 # Where a request goes to its device, and what it is entered for
@@ -46,7 +49,17 @@ PROGRAM = "tick_program_event"
 EVENT = "__pv_timer_interrupt"
 MARK = "__x64_sys_setdomainname"
 
-INSN = re.compile(r"^([0-9a-f]+):\s+(call|jmp)\s+[0-9a-f]+ <([^>+]+)>$")
+BZIMAGE = "arch/x86/boot/bzImage"
+
+# How Xen is called, and the numbers of its calls that are told apart
+HYPERCALL = "__SCT__xen_hypercall"
+HYPERCALLS = {15: "set_timer_op", 24: "vcpu_op", 29: "sched_op"}
+
+# The object of the core, and where it is counted
+CORE = "kernel/time/pv_clockevents.o"
+
+INSN = re.compile(r"^([0-9a-f]+):\s+(call|j[a-z]+)\s+[0-9a-f]+ <([^>+]+)>$")
+EAX = re.compile(r"\bmov +\$0x([0-9a-f]+),%eax$")
 FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
 
 
@@ -60,85 +73,151 @@ class Machine:
     exits: dict             # what is printed: its name in the counts
     append: str = ""        # for the guest
     cpu: str = ""           # of a guest of KVM
-    command: Callable = None    # (opts, append) -> the command that boots it directly
+    command: Callable = None    # (opts, append, cpus) -> that boots it directly
     arming: tuple = ()      # functions that arm, besides those that write to an MSR
+    cpus: int = 1
+    loads: dict = None
+    nested: Callable = None     # (opts, append) -> the command that L1 boots it by
+
+    def counts_instructions(self):
+        """Is its kernel one that the plugin knows?"""
+        return self.nested is None
 
 
-def tcg(opts, append):
+def icount(cpus):
+    """Options by which all that happens is decided by the instructions
+
+    No entropy, no clock of this machine. Recording keeps the two threads of QEMU in
+    step: else its main thread, if it is late, finds the CPU halted before the last
+    instructions have moved the clock, and moves it too far. It cannot record several
+    CPUs.
+    """
+    record = ",rr=record,rrfile=/dev/null" if cpus == 1 else ""
+    return ["-icount", f"shift=1,sleep=off{record}", "-seed", "1",
+            "-rtc", "clock=vm,base=2024-01-01"]
+
+
+def tcg(opts, append, cpus):
     """The image on an emulated machine"""
-    return qemu(opts, "tcg", f"max,-x2apic,{NO_ENTROPY}", append, smp=1) + [
-        *ICOUNT, "-trace", "apic_mem_writel"]
+    return qemu(opts, "tcg", f"max,-x2apic,{NO_ENTROPY}", append, smp=cpus) + [
+        *icount(cpus), "-trace", "apic_mem_writel"]
 
 
-def xen_dom0(opts, append):
+def xen_dom0(opts, append, cpus):
     """The image as the dom0 of Xen"""
-    return xen(opts, append, smp=1) + list(ICOUNT)
+    return xen(opts, append, smp=cpus) + icount(cpus)
 
+
+def lapic(cpus):
+    """The machine that is emulated, with so many CPUs"""
+    one = cpus == 1
+    return Machine("tcg" if one else f"tcg-{cpus}",
+                   f"LAPIC one-shot, emulated, {cpus} CPU{'' if one else 's'}",
+                   "lapic", "lapic", {"writes of its count": "tmict"}, "tsc=reliable",
+                   command=tcg, arming=("native_apic_mem_write",), cpus=cpus,
+                   loads=EXACT_LOADS if one else SMP_LOADS)
+
+
+XEN_EXITS = {"hypercalls": "xen_hypercall_pv",
+             **{f"  {name}": name for name in HYPERCALLS.values()}}
+KVM_EXITS = {"exits": "exits", "  for an MSR": "exit_msr", "  HLT": "exit_hlt",
+             "  interrupts of the host": "exit_intr", "  I/O": "exit_io",
+             "  page faults": "exit_npf"}
 
 MACHINES = {m.name: m for m in (
-    Machine("tcg", "LAPIC one-shot, emulated", "lapic", "lapic",
-            {"TMICT writes": "tmict"}, append="tsc=reliable", command=tcg,
-            arming=("native_apic_mem_write",)),
-    Machine("xen-pv", "Xen, PV dom0", "xen", "xen", {"hypercalls": "xen_hypercall_pv"},
-            command=xen_dom0, arming=("xen_hypercall_pv",)),
-    Machine("kvm-tsc", "KVM, clocksource tsc", "lapic-deadline", "kvm",
-            {"MSR exits": "exit_msr", "exits": "exits"}, "clocksource=tsc tsc=reliable",
-            "host,migratable=off,+invtsc"),
-    Machine("kvm-clock", "KVM, clocksource kvm-clock", "lapic-deadline", "kvm",
-            {"MSR exits": "exit_msr", "exits": "exits"}, "clocksource=kvm-clock", "host"),
-    Machine("hyperv", "Hyper-V, direct mode", "Hyper-V clockevent", "hyperv",
-            {"MSR exits": "exit_msr", "exits": "exits"}, "", HYPERV_CPU),
+    *(lapic(cpus) for cpus in (1, 2, 4, 16)),
+    Machine("xen-pv", "Xen, PV dom0", "xen", "xen", XEN_EXITS, command=xen_dom0,
+            arming=("xen_hypercall_pv",), loads=EXACT_LOADS),
+    Machine("kvm-tsc", "KVM, clocksource tsc", "lapic-deadline", "kvm", KVM_EXITS,
+            "clocksource=tsc tsc=reliable", "host,migratable=off,+invtsc",
+            loads=NESTED_LOADS),
+    Machine("kvm-clock", "KVM, clocksource kvm-clock", "lapic-deadline", "kvm", KVM_EXITS,
+            "clocksource=kvm-clock", "host", loads=NESTED_LOADS),
+    Machine("hyperv", "Hyper-V, direct mode", "Hyper-V clockevent", "hyperv", KVM_EXITS,
+            "", HYPERV_CPU, loads=NESTED_LOADS),
+    Machine("um", "User-Mode Linux", "posix-timer", "um",
+            {"system calls": "syscalls", "  timer_settime()": "timer_settime"},
+            loads=NESTED_LOADS, nested=uml),
 )}
+
+
+def nm(path):
+    """Return: address and name of its functions, by address"""
+    words = [line.split() for line in subprocess.run(
+        ["nm", "-n", path], check=True, text=True, capture_output=True).stdout.splitlines()]
+    return [(int(word[0], 16), word[2]) for word in words
+            if len(word) == 3 and word[1] in "tTwW"]
 
 
 class Symbols:
     """Addresses in one kernel, and where its functions return to"""
 
-    def __init__(self, vmlinux):
-        self.vmlinux = vmlinux
-        self.table = []
-        for line in subprocess.run(["nm", "-n", vmlinux], check=True, text=True,
-                                   capture_output=True).stdout.splitlines():
-            word = line.split()
-            if len(word) == 3 and word[1] in "tTwW":
-                self.table.append((int(word[0], 16), word[2]))
+    def __init__(self, directory):
+        self.vmlinux = built(os.path.join(directory, "vmlinux"))
+        self.table = nm(self.vmlinux)
         self.address = {name: address for address, name in reversed(self.table)}
+        self.calls, self.hypercalls = [], []
+        self.disassemble()
         self.ends = self.returns(PROGRAM)
+        self.core = self.pieces(os.path.join(directory, CORE))
 
-    def end(self, name):
-        """The first address behind a function"""
-        start = self.address[name]
+    def pieces(self, path):
+        """Where the code of an object is, if this kernel has it: [start, end] each"""
+        names = {name for _, name in nm(path)} if os.path.exists(path) else set()
+        times = Counter(name for _, name in self.table)
+        pieces = []
+        for start in sorted(self.address[name] for name in names if times[name] == 1):
+            end = self.behind(start)
+            if pieces and pieces[-1][1] == start:
+                pieces[-1][1] = end
+            else:
+                pieces.append([start, end])
+        return pieces
+
+    def behind(self, start):
+        """The first address behind the function that starts there"""
         return next(address for address, _ in self.table if address > start)
 
-    def calls(self):
-        """Return: (function, call or jmp, callee, address of the next instruction)"""
-        found, function, pending = [], "", None
+    def function(self, address):
+        """In which function it is"""
+        return next((name for start, name in reversed(self.table) if start <= address),
+                    hex(address))
+
+    def disassemble(self):
+        """Find the calls and the hypercalls of Xen PV
+
+        A call is (function, how, callee, address of the next instruction), a hypercall
+        its number and the address of the instruction that makes it.
+        """
+        function, pending, eax = "", None, None
         with subprocess.Popen(["objdump", "-d", "--no-show-raw-insn", self.vmlinux],
                               stdout=subprocess.PIPE, text=True) as objdump:
-            for line in objdump.stdout:
-                line = line.strip()
+            for line in map(str.strip, objdump.stdout):
                 if pending and ":" in line:
-                    found.append((*pending, int(line.split(":")[0].split()[0], 16)))
+                    self.calls.append((*pending, int(line.split(":")[0].split()[0], 16)))
                     pending = None
                 match = FUNCTION.match(line)
                 if match:
-                    function = match[1]
+                    function, eax = match[1], None
+                match = EAX.search(line)
+                if match:
+                    eax = int(match[1], 16)
                 match = INSN.match(line)
                 if match and match[3] != function:
                     pending = (function, match[2], match[3])
-        return found
+                if match and match[3] == HYPERCALL:
+                    self.hypercalls.append((eax, int(match[1], 16)))
 
     def returns(self, name):
         """Where it returns to: behind its calls, and those of who jumps to it"""
-        calls = self.calls()
         names, todo = {name}, [name]
         while todo:
             at = todo.pop()
-            for function, how, callee, _ in calls:
-                if callee == at and how == "jmp" and function not in names:
+            for function, how, callee, _ in self.calls:
+                if callee == at and how != "call" and function not in names:
                     names.add(function)
                     todo.append(function)
-        return sorted({after for _, how, callee, after in calls
+        return sorted({after for _, how, callee, after in self.calls
                        if callee in names and how == "call"})
 
     def points(self, machine):
@@ -148,9 +227,12 @@ class Symbols:
         lines += [f"end {address:x}" for address in self.ends]
         for name in machine.arming:
             lines += [f"arm {self.address[name]:x}", f"call {name} {self.address[name]:x}"]
+        lines += [f"call {HYPERCALLS[number]} {address:x}"
+                  for number, address in self.hypercalls if number in HYPERCALLS]
         if EVENT in self.address:
-            lines.append(f"event {self.address[EVENT]:x} {self.end(EVENT):x}")
-        return lines
+            start = self.address[EVENT]
+            lines.append(f"event {start:x} {self.behind(start):x}")
+        return lines + [f"core {start:x} {end:x}" for start, end in self.core]
 
 
 def fields(reports):
@@ -161,6 +243,9 @@ def fields(reports):
         if "phase" in pairs:
             loads.setdefault(pairs.pop("phase"), {}).update(pairs)
     return loads
+
+
+HISTOGRAMS = ("armed", "elided", "event", "astray")
 
 
 def plugin_counts(path):
@@ -176,7 +261,7 @@ def plugin_counts(path):
             phase = phases.setdefault(int(phase), {})
             if name == "kernel":
                 phase["tmict"], tmict = tmict, 0
-            if name in ("armed", "elided", "event"):
+            if name in HISTOGRAMS:
                 phase.setdefault(name, Counter())[int(value)] += int(times)
             else:
                 phase[name] = int(value)
@@ -189,43 +274,55 @@ def middle(histogram):
 
 
 def of_side(opts, side):
-    """The options, with the kernel of that side"""
-    return argparse.Namespace(**{**vars(opts), "image": getattr(opts, side)})
+    """The options, with the kernels of that side"""
+    return argparse.Namespace(**{
+        **vars(opts), "image": os.path.join(getattr(opts, side), BZIMAGE),
+        "uml": opts.um_stock if side == "stock" else opts.um})
 
 
 def expect(machine, side):
     """What the guest is to find in itself"""
     if side == "stock":
-        return (f"pvt.cpus=1 pvt.device={machine.device.replace(' ', '_')} "
+        return (f"pvt.cpus={machine.cpus} pvt.device={machine.device.replace(' ', '_')} "
                 "pvt.backend=none pvt.legacy=present")
-    return f"pvt.cpus=1 pvt.device=pv_timer pvt.backend={machine.backend} pvt.legacy=absent"
+    return (f"pvt.cpus={machine.cpus} pvt.device=pv_timer pvt.backend={machine.backend} "
+            "pvt.legacy=absent")
 
 
-def guest_run(machine, side, loads, name=""):
+def guest_run(machine, side, name=""):
     """A boot of one kernel, and the loads in it"""
-    wanted = ",".join(f"{load}={seconds}" for load, seconds in loads.items())
+    wanted = ",".join(f"{load}={seconds}" for load, seconds in machine.loads.items())
     return Run(name or side, f"{machine.append} {expect(machine, side)} pvt.do=bench "
                f"pvt.loads={wanted}")
 
 
+def kvm_guest(machine, opts, append):
+    """The command, for L1, that boots the image"""
+    return qemu(opts, "kvm", machine.cpu, append, smp=1, verdict="/proc/self/fd/3")
+
+
+def boot_host(machine, opts, runs, outdir, say, plugin):
+    """Boots the guests in one L1"""
+    sides = iter([of_side(opts, run.name.partition("-")[0]) for run in runs])
+    host = kvm_host if not machine.nested else partial(qemu_l1, cpu="max", smp=1)
+    count = "" if not machine.nested else "pvt.count=uml "
+    command = machine.nested or partial(kvm_guest, machine)
+    return boot_nested(
+        opts, outdir, runs, say, "/" if machine.nested else "/mnt",
+        lambda _opts, append: host(of_side(opts, "host"), count + append) + list(plugin),
+        lambda append: command(next(sides), append))
+
+
 def boot(machine, opts, runs, outdir, plugin=()):
-    """Boots the guests, those of KVM in one host; raises if one does not come to its end"""
+    """Boots the guests, those of a host in one host; raises if one does not come to its end"""
     def say(text):
         print(f"bench: {machine.name}: {text}", file=sys.stderr, flush=True)
 
-    def side(name):
-        return of_side(opts, name.partition("-")[0])
-
-    def host(_opts, append):
-        return kvm_host(of_side(opts, "host"), append) + list(plugin)
-
     if machine.command:
         recorder = boot_direct(opts, outdir, runs, say, lambda append: [
-            *machine.command(side(runs[0].name), append), *plugin])
+            *machine.command(of_side(opts, runs[0].name), append, machine.cpus), *plugin])
     else:
-        sides = iter([side(run.name) for run in runs])
-        recorder = boot_nested(opts, outdir, runs, say, "/mnt", host, lambda append: qemu(
-            next(sides), "kvm", machine.cpu, append, smp=1, verdict="/proc/self/fd/3"))
+        recorder = boot_host(machine, opts, runs, outdir, say, plugin)
     bad = [f"{run.name}: {run.reason or 'no verdict'}" for run in runs
            if run.reason or not run.verdict]
     if bad or recorder.error:
@@ -238,28 +335,54 @@ def count_instructions(machine, opts, side, symbols):
     points = os.path.join(outdir, "points")
     with open(points, "w", encoding="utf-8") as file:
         file.write("\n".join(symbols.points(machine)) + "\n")
-    run = guest_run(machine, side, EXACT_LOADS if machine.command else NESTED_LOADS)
+    run = guest_run(machine, side)
     boot(machine, opts, [run], outdir,
          ("-plugin", f"file={opts.plugin},points={points}", "-d", "plugin"))
     loads = fields(run.reports)
     phases = plugin_counts(os.path.join(outdir, "qemu.log"))
     for number, load in enumerate(loads.values()):
         load.update(phases[2 * number + 1])
+    check_ends(loads, f"{machine.name}: {side}", symbols)
     return loads
 
 
+def check_ends(loads, what, symbols):
+    """Each programming has come back to where the plugin looks for it"""
+    astray = sum((load.get("astray", Counter()) for load in loads.values()), Counter())
+    if astray:
+        callers = ", ".join(sorted({symbols.function(address) for address in astray}))
+        raise HarnessError(f"{what}: {astray.total()} programmings that {callers} asked for "
+                           f"have returned to where no call of {PROGRAM} was found")
+
+
+def differences(first, again):
+    """What two runs do not agree in, with the figures of both"""
+    for load, counts in first.items():
+        for key, one in counts.items():
+            two = again[load].get(key)
+            if one != two and isinstance(one, Counter) and isinstance(two, Counter):
+                one, two = (dict(each) for each in (one - two, two - one))
+            if one != two:
+                yield f"{load}: {key} {one} and {two}"
+
+
+def count_exactly(machine, opts, side, symbols):
+    """Two boots, which have to agree to the digit"""
+    first, again = (count_instructions(machine, opts, side, symbols) for _ in range(2))
+    differ = "; ".join(differences(first, again))
+    if differ:
+        raise HarnessError(f"{machine.name}: {side}: two runs differ: {differ}")
+    return first
+
+
 def count_exits(machine, opts):
-    """Boots that take turns. Return: for each side and load, the median of its counts"""
+    """Boots that take turns. Return: for each side, the loads of its boots"""
     outdir = fresh_dir(opts, os.path.join("bench", f"{machine.name}-exits"))
-    runs = [guest_run(machine, side, NESTED_LOADS, f"{side}-{number}")
+    runs = [guest_run(machine, side, f"{side}-{number}")
             for number in range(BOOTS) for side in SIDES]
     boot(machine, opts, runs, outdir)
-    found = {}
-    for side in SIDES:
-        boots = [fields(run.reports) for run in runs if run.name.startswith(side + "-")]
-        found[side] = {load: {key: median(rate(each[load], key) for each in boots)
-                              for key in machine.exits.values()} for load in boots[0]}
-    return found
+    return {side: [fields(run.reports) for run in runs if run.name.startswith(side + "-")]
+            for side in SIDES}
 
 
 def units(load):
@@ -268,129 +391,78 @@ def units(load):
 
 
 def rate(load, key):
-    """A count for each unit"""
-    return float(load[key]) / units(load)
+    """A count for each unit, None if it was not counted"""
+    return float(load[key]) / units(load) if key in load else None
+
+
+COUNTED = {"programmings asked for": "asked", "  that arm": "armed_paths",
+           "  that are elided": "elided_paths", "timer interrupts": "interrupts",
+           "  before their deadline": "early_events"}
+INSTRUCTIONS = {"instructions in the timer": "path", "instructions in the kernel": "kernel"}
 
 
 def rows(machine, sides, exits):
-    """What is printed of each load: (load, unit, what, stock, ours)"""
+    """What is printed of each load; a reason for exits that there was none for is not"""
+    reasons = list(machine.exits.values())
     for load in sides["stock"]:
-        pair = [sides[side][load] for side in SIDES]
-        unit = pair[0]["unit"]
-        for label, key in machine.exits.items():
-            values = [exits[side][load][key] if exits else rate(sides[side][load], key)
-                      for side in SIDES]
-            yield load, unit, label, *values
-        for label, keys in (("programmings", ("armed_paths", "elided_paths")),
-                            ("armed", ("armed_paths",))):
-            yield load, unit, label, *(sum(rate(each, key) for key in keys)
-                                       for each in pair)
-        yield load, unit, "interrupts", *(rate(each, "interrupts") for each in pair)
-        yield load, unit, "in the timer", *(rate(each, "path") for each in pair)
-        yield load, unit, "in the kernel", *(rate(each, "kernel") for each in pair)
+        for what, key in {**COUNTED, **machine.exits, **INSTRUCTIONS}.items():
+            row = {"load": load, "unit": sides["stock"][load]["unit"], "what": what}
+            for side in SIDES:
+                row[side] = rate(sides[side][load], key)
+                if exits and key in (*reasons, "interrupts"):
+                    row[side] = median(rate(boot[load], key) for boot in exits[side])
+            some = [row[side] for side in SIDES if row[side] is not None]
+            if some and (any(some) or key not in reasons[1:]):
+                yield row
 
 
 def add_sums(load):
     """What follows from the histograms of one load"""
     none = Counter()
+    if "early" in load:
+        load["early_events"] = load["early"]
+    if "kernel" not in load:
+        return
     for name in ("armed", "elided"):
         # what the guest says of these is the core's own count
         histogram = load.get(name)
         load[name + "_histogram"] = histogram if isinstance(histogram, Counter) else none
         load[name + "_paths"] = load[name + "_histogram"].total()
     load["event_histogram"] = load.get("event", none)
-    load["path"] = sum(insns * times for name in ("armed", "elided", "event")
-                       for insns, times in load[name + "_histogram"].items())
-
-
-def number(value):
-    """A figure in a column"""
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.3f}"
-
-
-def ratio(stock, ours):
-    """How much of the stock kernel's is left"""
-    return f"{ours / stock:.3f}" if stock and ours is not None else "-"
+    load["asked"] = load["armed_paths"] + load["elided_paths"]
+    programming = sum(insns * times for name in ("armed", "elided")
+                      for insns, times in load[name + "_histogram"].items())
+    load["path"] = load["core"] + programming
+    load["programming"] = programming / load["asked"] if load["asked"] else None
 
 
 def measure(machine, opts, symbols):
     """All that is counted on a machine"""
-    sides = {side: count_instructions(machine, opts, side, symbols[side])
-             for side in SIDES}
+    exits = None if machine.command else count_exits(machine, opts)
+    if machine.counts_instructions():
+        exact = machine.command and machine.cpus == 1
+        count = count_exactly if exact else count_instructions
+        sides = {side: count(machine, opts, side, symbols[side]) for side in SIDES}
+    else:
+        sides = {side: exits[side][0] for side in SIDES}
     for loads in sides.values():
         for load in loads.values():
             add_sums(load)
-    exits = None if machine.command else count_exits(machine, opts)
     paths = {}
     for name in ("armed", "elided", "event"):
-        paths[name] = [middle(sum((load[name + "_histogram"] for load in
+        paths[name] = [middle(sum((load.get(name + "_histogram", Counter()) for load in
                                    sides[side].values()), Counter())) for side in SIDES]
-    early = sum(int(load.get("early", 0)) for load in sides["pv"].values())
-    return {"paths": paths, "early": early, "rows": list(rows(machine, sides, exits))}
-
-
-def print_machine(machine, found):
-    """A table, the ratio is last"""
-    print(f"\n{machine.title}: instructions, median{'stock':>31}{'pv_timer':>14}"
-          f"{'ratio':>9}"[-80 - len(machine.title):])
-    for name, label in (("armed", "a programming that arms"),
-                        ("elided", "a programming that is elided"),
-                        ("event", "an interrupt, in the core")):
-        stock, ours = found["paths"][name]
-        print(f"  {label:<38}{number(stock):>14}{number(ours):>14}"
-              f"{ratio(stock, ours):>9}")
-    last = None
-    for load, unit, what, stock, ours in found["rows"]:
-        if load != last:
-            print(f"{load}, per {unit}")
-        last = load
-        print(f"  {what:<38}{number(stock):>14}{number(ours):>14}{ratio(stock, ours):>9}")
-    print(f"early interrupts: {found['early']}", flush=True)
-
-
-# Two pictures side by side: what a programming takes, and what a sleep costs
-PLOT = """set terminal svg noenhanced size 1100,480 background rgb "white" font "sans,13"
-set output "{output}"
-set multiplot layout 1,2
-set style data histograms
-set style histogram clustered gap 1
-set style fill solid 0.9 border -1
-set boxwidth 0.9
-set grid ytics
-set yrange [0:*]
-set xtics nomirror scale 0
-set key outside bottom center horizontal
-set title "Guest instructions to program the timer, median"
-plot "{data}" using 2:xtic(1) title "stock" linecolor rgb "#b0b0b0", \
-     "" using 3 title "pv_timer" linecolor rgb "#2060c0"
-set title "Instructions in the timer for a sleep of 1 ms, mean"
-plot "{data}" using 4:xtic(1) title "stock" linecolor rgb "#b0b0b0", \
-     "" using 5 title "pv_timer" linecolor rgb "#2060c0"
-"""
-
-
-def draw(found, directory):
-    """Writes bench.svg"""
-    data, output = (os.path.join(directory, f"bench.{kind}") for kind in ("dat", "svg"))
-    with open(data, "w", encoding="utf-8") as file:
-        for name, machine in found.items():
-            sleep = [row for row in machine["rows"] if row[0] == "sleep" and
-                     row[2] == "in the timer"][0]
-            figures = [*machine["paths"]["armed"], *sleep[3:]]
-            file.write(" ".join([name, *map(str, figures)]) + "\n")
-    subprocess.run(["gnuplot"], input=PLOT.format(data=data, output=output), text=True,
-                   check=True)
-    return output
+    return {"title": machine.title, "cpus": machine.cpus, "exits": list(machine.exits),
+            "paths": paths, "rows": list(rows(machine, sides, exits)), "loads": sides,
+            "boots": exits}
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("machines", help="comma-separated: " + ",".join(MACHINES))
-    for name in ("build", "stock", "pv", "host", "initrd", "plugin"):
+    for name in ("build", "stock", "pv", "host", "um", "um-stock", "initrd", "xen",
+                 "plugin"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--xen", default="")
     parser.add_argument("--limit", type=int, default=LIMIT)
     parser.add_argument("--verbose", action="store_true", help="show the console")
     parser.add_argument("--check", action="store_true",
@@ -402,9 +474,24 @@ def parse_args():
     return opts
 
 
-def image(directory):
-    """What is booted of a build"""
-    return built(os.path.join(directory, "arch/x86/boot/bzImage"))
+def release(directory):
+    """The version of the kernel that is built there"""
+    with open(built(os.path.join(directory, "include/config/kernel.release")),
+              encoding="utf-8") as file:
+        return file.read().strip()
+
+
+def measure_all(opts, linux):
+    """Return: what is found on each machine, which is printed meanwhile"""
+    names = opts.machines.split(",")
+    symbols = {side: Symbols(getattr(opts, side)) for side in SIDES
+               if any(MACHINES[name].counts_instructions() for name in names)}
+    found = {}
+    for name in names:
+        found[name] = measure(MACHINES[name], opts, symbols)
+        print_machine(f"{MACHINES[name].title}, Linux {linux}", found[name])
+    print_cpus(found)
+    return found
 
 
 def main():
@@ -412,23 +499,17 @@ def main():
     opts = parse_args()
     if opts.check:
         return 0
-    found = {}
     try:
-        symbols = {side: Symbols(built(os.path.join(getattr(opts, side), "vmlinux")))
-                   for side in SIDES}
-        for name in (*SIDES, "host"):
-            setattr(opts, name, image(getattr(opts, name)))
-        for name in opts.machines.split(","):
-            found[name] = measure(MACHINES[name], opts, symbols)
-            print_machine(MACHINES[name], found[name])
+        linux = release(opts.stock)
+        found = measure_all(opts, linux)
     except HarnessError as err:
         print(f"bench: {err}", file=sys.stderr)
         return 2
     directory = os.path.join(opts.build, "vm", "bench")
     path = os.path.join(directory, "bench.json")
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(found, file, indent=1)
-    print(f"\nbench: {path}, {draw(found, directory)}")
+        json.dump({"linux": linux, "machines": found}, file, indent=1)
+    print(f"\nbench: {path}, {draw(linux, found, directory)}")
     return 0
 
 
