@@ -9,8 +9,13 @@ LINUX := $(shell sed -n 's/^VERSION = //p; s/^PATCHLEVEL = //p' $(KERNEL)/Makefi
 endif
 LINUX ?= 6.12
 VERSIONS := $(patsubst patches/linux-%,%,$(wildcard patches/linux-*))
-ifeq ($(KERNEL)$(filter $(LINUX),$(VERSIONS)),)
+comma := ,
+LINUXES := $(subst $(comma), ,$(LINUX))
+ifneq ($(if $(KERNEL),,$(filter-out $(VERSIONS),$(LINUXES))),)
 $(error LINUX=$(LINUX): there are hooks for Linux $(VERSIONS))
+endif
+ifneq ($(and $(word 2,$(LINUXES)),$(filter-out bench,$(or $(MAKECMDGOALS),help))),)
+$(error LINUX=$(LINUX): only bench takes several)
 endif
 # That of 6.12 is the top, each other one has a directory of its own in there
 DIR := $(BUILD)$(if $(filter-out 6.12,$(LINUX)),/$(LINUX))
@@ -43,7 +48,7 @@ need = @scripts/need $(PACKAGES_TREE) $(1)
 vm: T ?= kvm,tcg,um
 run: T ?= kvm
 compare: T ?= goldfish
-bench: T ?= tcg,xen-pv,kvm-tsc,kvm-clock,hyperv
+bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
 .PHONY: help run vm compare bench kunit model check count test test-all apply unapply \
 	status series clean
@@ -64,7 +69,8 @@ help:
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
 	@echo '                       kernel against pv_timer'
 	@echo 'make bench             count instructions and exits, a stock kernel against'
-	@echo '                       pv_timer: T=tcg,xen-pv,kvm-tsc,kvm-clock,hyperv'
+	@echo '                       pv_timer: T=tcg,tcg-2,tcg-4,tcg-16 (CPUs),xen-pv,'
+	@echo '                       kvm-tsc,kvm-clock,hyperv,um; also LINUX=6.12,7.3'
 	@echo 'make kunit             unit tests of the core, on UML, natively'
 	@echo 'make model             proof that the core leaves no timer unarmed, and faults'
 	@echo '                       that it finds; PLAN=quick: one CPU, no faults; SEED=n'
@@ -85,9 +91,18 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm compare bench:
+run vm compare:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
+
+# On several Linux it is printed once more at the end, side by side
+bench:
+	+@for linux in $(LINUXES); do \
+		$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$$linux \
+			$(if $(KERNEL),KERNEL=$(TREE)) T=$(T) || exit; \
+	done
+	@$(if $(word 2,$(LINUXES)),$(VM)/table.py $(foreach linux,$(LINUXES), \
+		$(BUILD)$(if $(filter-out 6.12,$(linux)),/$(linux))/vm/bench/bench.json))
 
 kunit: apply
 	$(call need,$(PACKAGES_BUILD))
