@@ -194,13 +194,13 @@ static long long request(long long ns)
 	return echo(ns, 0, 100);
 }
 
-static void set_timer(timer_t timer, long long in_ns, long long interval)
+static void set_timer(timer_t timer, int flags, long long ns, long long interval)
 {
 	struct itimerspec its = {
-		.it_value = ns_to_ts(in_ns), .it_interval = ns_to_ts(interval),
+		.it_value = ns_to_ts(ns), .it_interval = ns_to_ts(interval),
 	};
 
-	if (timer_settime(timer, 0, &its, NULL))
+	if (timer_settime(timer, flags, &its, NULL))
 		die("timer_settime");
 }
 
@@ -226,11 +226,11 @@ static void storm_batch(timer_t *timers)
 	int i;
 
 	for (i = 0; i < STORM_BATCH; i++)
-		set_timer(timers[i], 3 * MSEC - i * 20 * USEC, 0);
+		set_timer(timers[i], 0, 3 * MSEC - i * 20 * USEC, 0);
 	for (i = STORM_BATCH - 1; i >= 0; i--)
-		set_timer(timers[i], SEC + i * MSEC, 0);
+		set_timer(timers[i], 0, SEC + i * MSEC, 0);
 	for (i = STORM_BATCH - 1; i >= 0; i--)
-		set_timer(timers[i], 0, 0);
+		set_timer(timers[i], 0, 0, 0);
 }
 
 static long long storm(long long ns)
@@ -255,11 +255,15 @@ static long long storm(long long ns)
 	return requests;
 }
 
-/* Periodic timers that send signals, one process takes them all */
+/*
+ * Periodic timers that send signals, one process takes them all. The expiries of ticks
+ * are multiples of their period: theirs fall alike against them in any kernel.
+ */
 static long long periodic(long long ns)
 {
 	static const int intervals[PERIODIC] = { 1000, 2500, 4000, 10000 };
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
+	long long start = (now_ns(CLOCK_MONOTONIC) / (20 * MSEC) + 1) * 20 * MSEC;
 	long long end = end_in(ns), signals = 0;
 	timer_t timers[PERIODIC];
 	sigset_t set;
@@ -270,7 +274,8 @@ static long long periodic(long long ns)
 	for (i = 0; i < PERIODIC; i++) {
 		if (timer_create(CLOCK_MONOTONIC, &event, &timers[i]))
 			die("timer_create");
-		set_timer(timers[i], intervals[i] * USEC, intervals[i] * USEC);
+		set_timer(timers[i], TIMER_ABSTIME, start + i * 100 * USEC,
+			  intervals[i] * USEC);
 	}
 	for (; now_ns(CLOCK_MONOTONIC) < end; signals++)
 		if (sigwaitinfo(&set, NULL) < 0)
