@@ -36,6 +36,9 @@
 
 #include "init.h"
 
+/* For so long the verdict channel may be missing */
+#define PORT_SEC	10
+
 static int verdict_fd = -1;
 
 /**
@@ -272,15 +275,19 @@ static void open_console(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
+/* A port on a bus that is probed beside us, as that of Xen, may not be there yet. */
 static void open_verdict(void)
 {
+	double end = uptime() + PORT_SEC;
 	struct termios tio;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/dev/%s", option("verdict", "ttyS1"));
-	verdict_fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	if (verdict_fd < 0)
-		die(path);
+	while ((verdict_fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC)) < 0) {
+		if (uptime() > end)
+			die(path);
+		usleep(10000);
+	}
 	if (!tcgetattr(verdict_fd, &tio)) {
 		cfmakeraw(&tio);
 		tcsetattr(verdict_fd, TCSANOW, &tio);
