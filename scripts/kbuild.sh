@@ -13,6 +13,12 @@ guest='HIGH_RES_TIMERS HYPERVISOR_GUEST PARAVIRT KVM_GUEST'
 guest64="$guest XEN HYPERV"
 tests='DEBUG_KERNEL KUNIT'
 
+# TREE: which Linux it is, as in patches/linux-VERSION
+linux_version()
+{
+	sed -n 's/^VERSION = //p; s/^PATCHLEVEL = //p' "$1/Makefile" | paste -sd.
+}
+
 # NAME ARGUMENT...: make in a build directory; the name says what is built
 kmake()
 {
