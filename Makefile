@@ -98,12 +98,13 @@ run vm compare:
 
 # On several Linux it is printed once more at the end, side by side
 bench:
-	+@for linux in $(LINUXES); do \
+	+@status=0; for linux in $(LINUXES); do \
 		$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$$linux \
-			$(if $(KERNEL),KERNEL=$(TREE)) T=$(T) || exit; \
-	done
-	@$(if $(word 2,$(LINUXES)),$(VM)/table.py $(foreach linux,$(LINUXES), \
-		$(BUILD)$(if $(filter-out 6.12,$(linux)),/$(linux))/vm/bench/bench.json))
+			$(if $(KERNEL),KERNEL=$(TREE)) T=$(T) || status=$$?; \
+	done; \
+	$(if $(word 2,$(LINUXES)),$(VM)/table.py $(foreach linux,$(LINUXES), \
+		$(BUILD)$(if $(filter-out 6.12,$(linux)),/$(linux))/vm/bench/bench.json) &&) \
+	exit $$status
 
 kunit: apply
 	$(call need,$(PACKAGES_BUILD))

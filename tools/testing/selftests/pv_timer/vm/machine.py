@@ -218,14 +218,18 @@ class Boot:
     def open(self, name):
         return open(os.path.join(self.outdir, name), "ab")
 
-    def run(self, argv, limit):
-        """Return: the exit status of QEMU, None after a time-out"""
+    def run(self, argv, limit, beside=False):
+        """Return: the exit status of QEMU, None after a time-out
+
+        It is the only one on this machine, but for others that may run beside.
+        """
+        how = fcntl.LOCK_SH if beside else fcntl.LOCK_EX
         with open(os.path.join(self.opts.build, ".vm.lock"), "w") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, how | fcntl.LOCK_NB)
             except BlockingIOError:
                 self.recorder.say("waiting for another virtual machine to end")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                fcntl.flock(lock, how)
             return self.locked(argv, limit)
 
     def locked(self, argv, limit):

@@ -155,8 +155,8 @@ def beside_rows(machine):
 def print_beside(benches):
     """Each machine that all of them have, on each Linux"""
     print(f"\n{'':<44}" + "".join(
-        f"{side + ' ' + '.'.join(bench['linux'].split('.')[:2]):>14}"
-        for bench in benches for side in ("stock", "pv_timer")))
+        f"{'stock ' + version:>14}{'pv_timer ' + version:>14}{'ratio':>9}"
+        for version in (".".join(bench["linux"].split(".")[:2]) for bench in benches)))
     for name, machine in benches[0]["machines"].items():
         same = [bench["machines"][name] for bench in benches if name in bench["machines"]]
         if len(same) < len(benches):
@@ -164,7 +164,8 @@ def print_beside(benches):
         print(machine["title"])
         for rows in zip(*map(beside_rows, same), strict=True):
             print(f"  {rows[0][0]:<42}" + "".join(
-                f"{number(value):>14}" for _, figures in rows for value in figures))
+                f"{number(stock):>14}{number(ours):>14}{ratio(stock, ours):>9}"
+                for _, (stock, ours) in rows))
 
 
 def main():

@@ -93,7 +93,7 @@ def share(path, tag):
             "readonly=on,multidevs=remap"]
 
 
-def one_cpu(command):
+def one_cpu(command, index=-1):
     """The command on one CPU of this machine, for a host with SVM and one CPU
 
     QEMU's emulation loses interrupts of such a host otherwise. It changes two
@@ -103,7 +103,7 @@ def one_cpu(command):
     CPU (cpu_clear_ignne), while that sets its GIF: it never takes an interrupt
     again. On one CPU nothing comes between load and store of an instruction.
     """
-    return ["taskset", "-c", str(max(os.sched_getaffinity(0))), *command]
+    return ["taskset", "-c", str(sorted(os.sched_getaffinity(0))[index]), *command]
 
 
 def qemu_l1(opts, append, cpu, smp):
@@ -117,9 +117,9 @@ def qemu_l1(opts, append, cpu, smp):
         share("/", "machine")
 
 
-def kvm_host(opts, append):
-    """L1 as a host of KVM guests"""
-    return one_cpu(qemu_l1(opts, append, KVM_HOST_CPU, 1))
+def kvm_host(opts, append, index=-1):
+    """L1 as a host of KVM guests, on one of the CPUs of this machine"""
+    return one_cpu(qemu_l1(opts, append, KVM_HOST_CPU, 1), index)
 
 
 def uml(opts, append):
@@ -180,22 +180,22 @@ def kvm_works(opts):
     return works
 
 
-def boot_direct(opts, outdir, runs, say, command):
-    """Each run is a QEMU of its own on this machine"""
+def boot_direct(opts, outdir, runs, say, command, beside=False):
+    """Each run is a QEMU of its own on this machine, which may run beside others"""
     recorder = Recorder(runs, say)
     for run in runs:
         recorder.line(f"pvt: run {run.name}", time.monotonic())
         boot = Boot(opts, outdir, recorder)
         status = boot.run([*run.wrapper, *command(run.append), *run.devices],
-                          opts.limit)
+                          opts.limit, beside)
         explain(run, boot, recorder, status)
         if status is None or recorder.error:
             break
     return recorder
 
 
-def boot_nested(opts, outdir, runs, say, root, host, command):
-    """One QEMU on this machine is L1, which does all the runs
+def boot_nested(opts, outdir, runs, say, root, host, command, beside=False):
+    """One QEMU on this machine is L1, which does all the runs; it may run beside others
 
     They are confined to root, a directory of L1.
     """
@@ -207,7 +207,7 @@ def boot_nested(opts, outdir, runs, say, root, host, command):
     names = ",".join(run.name for run in runs)
     boot = Boot(opts, outdir, recorder)
     status = boot.run(host(
-        opts, f"pvt.dir={outdir} pvt.root={root} pvt.runs={names}"), opts.limit)
+        opts, f"pvt.dir={outdir} pvt.root={root} pvt.runs={names}"), opts.limit, beside)
     explain(recorder.run or runs[0], boot, recorder, status)
     return recorder
 
