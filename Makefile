@@ -64,6 +64,7 @@ help:
 	@echo '                       lifecycle: save and restore, hotplug, kexec,'
 	@echo '                       suspend, time travel; faults, on kvm and tcg: a'
 	@echo '                       restore that has lost the timers'
+	@echo '        TEST=sleep,tick  only these programs of the suite'
 	@echo '        BROKEN=never   with a broken backend (never, early, drop, storm):'
 	@echo '                       red; on xen-pv: refuse, refuse20, refuse-all'
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'

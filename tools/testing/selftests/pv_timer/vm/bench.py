@@ -38,7 +38,7 @@ from functools import partial
 from itertools import cycle
 from statistics import median
 
-from machine import HarnessError, Run, fresh_dir
+from machine import Arguments, HarnessError, Run, fresh_dir
 from table import draw, print_cpus, print_machine
 from targets import (HYPERV_CPU, boot_direct, boot_nested, built, kvm_host,
                      qemu, qemu_l1, uml, xen)
@@ -490,7 +490,7 @@ def measure(machine, opts, symbols):
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = Arguments(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("machines", help="comma-separated: " + ",".join(MACHINES))
     for name in ("build", "stock", "pv", "host", "um", "um-stock", "initrd", "xen",
                  "plugin"):
@@ -500,9 +500,7 @@ def parse_args():
     parser.add_argument("--check", action="store_true",
                         help="only look at the arguments")
     opts = parser.parse_args()
-    for name in opts.machines.split(","):
-        if name not in MACHINES:
-            parser.error(f"no machine '{name}', there are: {', '.join(MACHINES)}")
+    parser.check_names("machine", opts.machines, MACHINES)
     return opts
 
 

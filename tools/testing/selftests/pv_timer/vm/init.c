@@ -12,6 +12,7 @@
  *			or "probe" to show that the guest boots
  *   mode=default	how the kernel was booted: default, nohz-off, highres-off,
  *			or on a broken backend: broken
+ *   tests=sleep,tick	the programs of the suite, all if it is not there
  *   cpus=2		how many CPUs there should be
  *   device=pv_timer	the clock event device expected on each of them
  *   backend=kvm	the backend expected, "none" for the stock kernel

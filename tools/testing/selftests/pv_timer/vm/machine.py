@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """One virtual machine: start it, listen to it, sort out what it says."""
 
+import argparse
 import fcntl
 import os
 import re
@@ -19,6 +20,19 @@ CLOCK_SLACK = 0.5
 # What the core says of a hypervisor that breaks its promise
 PROMISE_BROKEN = re.compile(r"\S+ (lost|refused) a deadline on CPU\d+|"
                             r"\S+ does not tick \[-\d+\]")
+
+
+class Arguments(argparse.ArgumentParser):
+    """Says in one line what is wrong with them"""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}\n")
+
+    def check_names(self, what, names, known):
+        """Each of them, which commas separate, has to be known"""
+        for name in names.split(","):
+            if name not in known:
+                self.error(f"no such {what} as '{name}', there are: {', '.join(known)}")
 
 
 class HarnessError(Exception):

@@ -12,11 +12,12 @@ Exit status: 0 pass, 1 a test failed, 2 the harness failed, 4 all skipped,
 import argparse
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
 
-from machine import HarnessError, Run, Skip, fresh_dir
+from machine import Arguments, HarnessError, Run, Skip, fresh_dir
 from targets import TARGETS, share
 
 PASS, FAIL, ERROR, SKIP, TIMEOUT = 0, 1, 2, 4, 124
@@ -50,7 +51,8 @@ def suite_run(target, opts, mode):
     """A run of the tests in one of the modes"""
     choice, wanted = choose(target, opts)
     name = "broken" if opts.broken else mode
-    return Run(name, f"{MODES[mode]} {choice} {wanted} pvt.mode={name}")
+    tests = f"pvt.tests={opts.tests}" if opts.tests else ""
+    return Run(name, f"{MODES[mode]} {choice} {wanted} pvt.mode={name} {tests}")
 
 
 def choose(target, opts, cpus=0, backend=""):
@@ -257,6 +259,8 @@ def run_target(target, opts):
     except (HarnessError, OSError) as e:
         return f'FAIL reason="{e}"', ERROR
     line, status = judge(runs, recorder, accel, digest(target, opts))
+    if status != PASS:
+        line += f" log={os.path.relpath(outdir)}"
     if opts.report:
         store_reports(outdir, runs, accel)
         shown = subprocess.run([sys.executable, os.path.join(HERE, "report.py"),
@@ -268,16 +272,14 @@ def run_target(target, opts):
     return line, status
 
 
-def check_names(parser, what, names, known):
-    """Each of them has to be known"""
-    for name in names.split(","):
-        if name not in known:
-            parser.error(f"no such {what} as '{name}', there are: "
-                         f"{', '.join(known)}")
+def test_programs():
+    """Those that the Makefile of the tests builds"""
+    with open(os.path.join(HERE, "..", "Makefile"), encoding="utf-8") as f:
+        return re.search(r"^TEST_GEN_PROGS := (.*)", f.read(), re.M)[1].split()
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = Arguments(description=__doc__.split("\n")[0])
     parser.add_argument("targets", help="comma-separated: "
                         + ",".join(TARGETS))
     parser.add_argument("--build", required=True, help="where results go")
@@ -287,7 +289,9 @@ def parse_args():
     parser.add_argument("--initrd", required=True)
     parser.add_argument("--modes", default=",".join([*MODES, "lifecycle"]))
     parser.add_argument("--broken", default="",
-                        choices=("", *BROKEN))
+                        help=f"a broken backend: {', '.join(BROKEN)}")
+    parser.add_argument("--tests", default="",
+                        help="only these programs of the suite")
     parser.add_argument("--append", default="",
                         help="more parameters for the kernel of the guest")
     parser.add_argument("--limit", type=int, default=RUN_LIMIT,
@@ -303,10 +307,14 @@ def parse_args():
     parser.add_argument("--check", action="store_true",
                         help="only look at the arguments")
     opts = parser.parse_args()
-    check_names(parser, "target", opts.targets, TARGETS)
+    parser.check_names("target", opts.targets, TARGETS)
     lives = [life for target in TARGETS.values() for life in target.lives()]
-    check_names(parser, "mode", opts.modes, dict.fromkeys(
+    parser.check_names("mode", opts.modes, dict.fromkeys(
         [*MODES, *(life.mode for life in lives), *(life.name for life in lives)]))
+    if opts.broken:
+        parser.check_names("broken backend", opts.broken, BROKEN)
+    if opts.tests:
+        parser.check_names("test", opts.tests, test_programs())
     for name in ("build", "image", "uml", "xen", "initrd"):
         if getattr(opts, name):
             setattr(opts, name, os.path.abspath(getattr(opts, name)))

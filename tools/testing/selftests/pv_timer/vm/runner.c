@@ -2,7 +2,7 @@
 /*
  * The kselftest runner is a shell script, and for some architectures there is
  * no shell that could be installed. This runs the same programs and prints the
- * same KTAP.
+ * same KTAP: all of them, or each that follows a -t.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,23 +68,34 @@ static void run_and_report(int number, const char *collection, const char *progr
 	printf("\n");
 }
 
-static int read_list(char names[MAX_PROGRAMS][128])
+static bool is_wanted(const char *name, char **options)
+{
+	bool all = !options[0];
+
+	for (; options[0] && options[1]; options += 2) {
+		if (!strcmp(options[1], name))
+			return true;
+	}
+	return all;
+}
+
+static int read_list(char names[MAX_PROGRAMS][128], char **options)
 {
 	FILE *list = fopen(LIST, "r");
 	int nr = 0;
 
 	while (list && nr < MAX_PROGRAMS &&
 	       fscanf(list, "%127s", names[nr]) == 1)
-		nr++;
+		nr += is_wanted(names[nr], options);
 	if (list)
 		fclose(list);
 	return nr;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static char names[MAX_PROGRAMS][128];
-	int nr = read_list(names), i;
+	int nr = read_list(names, argv + !!argc), i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("TAP version 13\n1..%d\n", nr);

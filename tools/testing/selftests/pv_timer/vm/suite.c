@@ -16,8 +16,9 @@
 
 #include "init.h"
 
-/* Loads, and the longest of them */
+/* Loads, and the longest of them; programs that are asked for */
 #define MAX_LOADS	16
+#define MAX_PROGRAMS	16
 #define LOAD_SEC	(60 + SILENCE_SEC)
 
 /*
@@ -179,24 +180,45 @@ static void judge_suite(struct suite *s)
 		fail(v, "no test passed");
 }
 
+/* The kselftest runner or ours, with those programs that are asked for */
+static const char * const *suite_command(void)
+{
+	static const char *argv[2 * MAX_PROGRAMS + 3] = {
+		"/bin/sh", KSELFTEST_DIR "/run_kselftest.sh"
+	};
+	char *tests = strdup(option("tests", "")), *test, *save, *name;
+	int i = 2;
+
+	if (access(argv[0], X_OK)) {
+		argv[0] = "/bin/runner";
+		i = 1;
+	}
+	for (test = strtok_r(tests, ",", &save); test && i < 2 * MAX_PROGRAMS;
+	     test = strtok_r(NULL, ",", &save)) {
+		if (asprintf(&name, "pv_timer:%s", test) < 0)
+			die("asprintf");
+		argv[i++] = "-t";
+		argv[i++] = name;
+	}
+	argv[i] = NULL;
+	return argv;
+}
+
 /**
- * run_suite() - Run all that "make install" put into the kselftest directory
+ * run_suite() - Run what "make install" put into the kselftest directory
  * @v: gets the counts, and the reasons if not all is well
+ *
+ * All of it, or the programs in pvt.tests=.
  */
 void run_suite(struct verdict *v)
 {
-	static const char * const script[] = {
-		"/bin/sh", KSELFTEST_DIR "/run_kselftest.sh", NULL
-	};
-	static const char * const program[] = { "/bin/runner", NULL };
 	static char buffer[1 << 16];
 	struct suite s = { .v = v, .console = fopen("/dev/console", "w") };
 
 	if (!s.console)
 		die("/dev/console");
 	setvbuf(s.console, buffer, _IOFBF, sizeof(buffer));
-	if (run(access(script[0], X_OK) ? program : script, SILENCE_SEC, suite_line,
-		&s) < 0)
+	if (run(suite_command(), SILENCE_SEC, suite_line, &s) < 0)
 		fail(v, "tests silent for %d s after: %s", SILENCE_SEC, s.last);
 	fflush(s.console);
 	tcdrain(fileno(s.console));
