@@ -47,11 +47,13 @@ need = @scripts/need $(PACKAGES_TREE) $(1)
 
 vm: T ?= kvm,tcg,um
 run: T ?= kvm
+shell debug: T ?= tcg
+list: T ?= kvm
 compare: T ?= goldfish
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
-.PHONY: help run vm compare bench kunit model check count test test-all apply unapply \
-	status series clean
+.PHONY: help run vm shell debug list compare bench kunit model check count test test-all \
+	apply unapply status series clean
 .NOTPARALLEL:
 
 help:
@@ -67,6 +69,9 @@ help:
 	@echo '        TEST=sleep,tick  only these programs of the suite'
 	@echo '        BROKEN=never   with a broken backend (never, early, drop, storm):'
 	@echo '                       red; on xen-pv: refuse, refuse20, refuse-all'
+	@echo 'make shell T=tcg       a shell in the guest, where it needs no host'
+	@echo 'make debug T=tcg       the same guest, stopped until gdb lets it go on'
+	@echo 'make list              the targets: CPUs, backend, stock device, boots'
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
 	@echo '                       kernel against pv_timer'
 	@echo 'make bench             count instructions and exits, a stock kernel against'
@@ -93,7 +98,7 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm compare:
+run vm shell debug list compare:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 

@@ -7,7 +7,7 @@
  *
  *   verdict=ttyS1	the terminal that is the verdict channel
  *   do=suite		"suite", "report", "bench" for the loads=a=seconds,b=seconds,
- *			"host" to run other guests,
+ *			"host" to run other guests, "shell" for one on the console,
  *			"lifecycle" while the host saves and restores it,
  *			or "probe" to show that the guest boots
  *   mode=default	how the kernel was booted: default, nohz-off, highres-off,
@@ -31,6 +31,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -345,8 +346,24 @@ static void run_tests(void)
 	tell_verdict(&v);
 }
 
+/* A terminal of its own is what job control needs */
+static void run_shell(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		setsid();
+		execl("/bin/cttyhack", "cttyhack", "/bin/sh", NULL);
+		perror("/bin/cttyhack");
+		_exit(127);
+	}
+	waitpid(pid, NULL, 0);
+}
+
 int main(void)
 {
+	const char *what;
+
 	mount_all();
 	open_console();
 	open_verdict();
@@ -355,8 +372,11 @@ int main(void)
 	setenv("HOME", "/tmp", 1);
 	setenv("TMPDIR", "/dev/shm", 1);
 	setenv("PVT_MODE", option("mode", "default"), 1);
-	if (!strcmp(option("do", "suite"), "host"))
+	what = option("do", "suite");
+	if (!strcmp(what, "host"))
 		run_guests(option("root", "/"));
+	else if (!strcmp(what, "shell"))
+		run_shell();
 	else
 		run_tests();
 	power_off();

@@ -45,6 +45,7 @@ FIGURES = (("idle", "interrupts", "timer interrupts in an idle second", 10),
            ("sleep", "seconds", "a sleep of 1 ms takes, in ms", 2))
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+REPO = os.path.normpath(os.path.join(HERE, *[".."] * 5))
 
 
 def suite_run(target, opts, mode):
@@ -243,6 +244,24 @@ def compare_target(target, opts, outdir, say):
     return (f'FAIL reason="{bad}"', FAIL) if bad else (line, PASS)
 
 
+def open_terminal(target, opts, outdir, say):
+    """Boot a guest that has this terminal, with a shell or for a debugger"""
+    if opts.debug:
+        vmlinux = os.path.join(target.image(opts).partition("/arch/")[0], "vmlinux")
+        say("the guest is stopped, say in another terminal:\n"
+            f"  gdb {os.path.relpath(vmlinux, REPO)} -ex 'target remote :1234' -ex continue")
+        run = suite_run(target, opts, "default")
+    elif target.image(opts) != opts.image:
+        raise HarnessError("there is no shell for its architecture")
+    else:
+        run = Run("shell", "pvt.do=shell")
+    run.append += f" {opts.append}"
+    say("ctrl-a x ends it")
+    target.boot(argparse.Namespace(**{
+        **vars(opts), "terminal": ["-s", "-S"] if opts.debug else []}), outdir, [run], say)
+    return "terminal closed", PASS
+
+
 def run_target(target, opts):
     """Return: the verdict line without its prefix, and the exit status"""
     def say(text):
@@ -252,6 +271,8 @@ def run_target(target, opts):
     try:
         if opts.compare:
             return compare_target(target, opts, outdir, say)
+        if opts.shell or opts.debug:
+            return open_terminal(target, opts, outdir, say)
         runs = plan_runs(target, opts, outdir)
         recorder, accel = target.boot(opts, outdir, runs, say)
     except Skip as e:
@@ -260,7 +281,7 @@ def run_target(target, opts):
         return f'FAIL reason="{e}"', ERROR
     line, status = judge(runs, recorder, accel, digest(target, opts))
     if status != PASS:
-        line += f" log={os.path.relpath(outdir)}"
+        line += f" log={os.path.relpath(outdir, REPO)}"
     if opts.report:
         store_reports(outdir, runs, accel)
         shown = subprocess.run([sys.executable, os.path.join(HERE, "report.py"),
@@ -301,7 +322,13 @@ def parse_args():
     parser.add_argument("--compare", action="store_true",
                         help="show the clocks and two figures, of a kernel "
                         "without pv_timer as well")
-    parser.set_defaults(suffix="")
+    parser.add_argument("--shell", action="store_true",
+                        help="open a shell in the guest")
+    parser.add_argument("--debug", action="store_true",
+                        help="start the guest stopped, for a debugger")
+    parser.add_argument("--list", action="store_true",
+                        help="print the targets")
+    parser.set_defaults(suffix="", terminal=None)
     parser.add_argument("--verbose", action="store_true",
                         help="show the console")
     parser.add_argument("--check", action="store_true",
@@ -321,10 +348,22 @@ def parse_args():
     return opts
 
 
+def list_targets():
+    """One line for each"""
+    print(f"{'target':<11}{'CPUs':>4}  {'backend':<10}{'stock device':<24}boots, besides "
+          "the modes")
+    for target in TARGETS.values():
+        lives = dict.fromkeys(life.name for life in target.lives())
+        print(f"{target.name:<11}{target.cpus:>4}  {target.backend:<10}{target.stock:<24}"
+              f"{', '.join(lives)}")
+
+
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     opts = parse_args()
-    if opts.check:
+    if opts.list:
+        list_targets()
+    if opts.check or opts.list:
         return PASS
     seen = set()
     for name in opts.targets.split(","):
