@@ -31,7 +31,7 @@ PACKAGES_TREE := git python3 xz-utils $(INSTALLED)
 PACKAGES_BUILD := gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
 	ccache cpio kmod rsync
 PACKAGES_CHECK := perl sparse clang-19 lld-19 llvm-19 python3-sphinx \
-	gcc-riscv64-linux-gnu gcc-m68k-linux-gnu
+	shellcheck pyflakes3 codespell gcc-riscv64-linux-gnu gcc-m68k-linux-gnu
 
 # Builds that repeat are free, wherever the clone is.
 export CCACHE_BASEDIR := $(CURDIR)
