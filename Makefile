@@ -66,11 +66,11 @@ help:
 	@echo '                       lifecycle: save and restore, hotplug, kexec,'
 	@echo '                       suspend, time travel; faults, on kvm and tcg: a'
 	@echo '                       restore that has lost the timers'
-	@echo '        TEST=sleep,tick  only these programs of the suite'
+	@echo '        TEST=sleep,tick  only these programs of the suite, no lifecycle'
 	@echo '        BROKEN=never   with a broken backend (never, early, drop, storm):'
 	@echo '                       red; on xen-pv: refuse, refuse20, refuse-all'
-	@echo 'make shell T=tcg       a shell in the guest, where it needs no host'
-	@echo 'make debug T=tcg       the same guest, stopped until gdb lets it go on'
+	@echo 'make shell T=tcg       a shell in an x86 guest that needs no host'
+	@echo 'make debug T=tcg       such a guest, stopped until gdb lets it go on'
 	@echo 'make list              the targets: CPUs, backend, stock device, boots'
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
 	@echo '                       kernel against pv_timer'
@@ -104,13 +104,12 @@ run vm shell debug list compare:
 
 # On several Linux it is printed once more at the end, side by side
 bench:
-	+@status=0; for linux in $(LINUXES); do \
+	+@for linux in $(LINUXES); do \
 		$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$$linux \
-			$(if $(KERNEL),KERNEL=$(TREE)) T=$(T) || status=$$?; \
-	done; \
-	$(if $(word 2,$(LINUXES)),$(VM)/table.py $(foreach linux,$(LINUXES), \
-		$(BUILD)$(if $(filter-out 6.12,$(linux)),/$(linux))/vm/bench/bench.json) &&) \
-	exit $$status
+			$(if $(KERNEL),KERNEL=$(TREE)) T=$(T) || exit; \
+	done
+	@$(if $(word 2,$(LINUXES)),$(VM)/table.py $(foreach linux,$(LINUXES), \
+		$(BUILD)$(if $(filter-out 6.12,$(linux)),/$(linux))/vm/bench/bench.json))
 
 kunit: apply
 	$(call need,$(PACKAGES_BUILD))

@@ -10,14 +10,15 @@ no clock of this machine moves it. With one CPU it runs twice, and the two have 
 the digit. With several CPUs two runs differ now and then.
 
 Where the guest is nested, exits are the median of several boots of each kernel, which
-take turns. Hosts of KVM are emulated in real time. After a VMRUN that injects an
-interrupt, QEMU 7.2 keeps its vector as that of an exception (helper_vmrun), until the
-next #VMEXIT. If its loop is left before, it delivers it again, whatever IF says. With
-icount that is whenever a share of instructions has been executed: in one of three boots
-the stock kernel has an interrupt while it holds the lock of its hrtimers.
+take turns. Hosts of KVM are emulated in real time, not by icount, as the stock kernel
+hangs on Hyper-V in one of three boots then: it gets an interrupt while IF is clear and it
+holds the lock of its hrtimers. QEMU keeps the vector that a VMRUN injects as that of an
+exception until the next #VMEXIT (exception_index, in helper_vmrun), and delivers an
+exception whenever it leaves its inner loop (cpu_handle_interrupt), which icount makes it
+do all the time.
 
-Two virtual machines run at a time, each on a CPU of its own. What was counted is written
-after each machine. One that fails does not keep the others from running.
+Two virtual machines run at a time, hosts of KVM each on a CPU of its own. What was counted
+is written after each machine. One that fails does not keep the others from running.
 
 Exit status: 0 counted, 2 a guest did not come to its end, two exact runs differ, or the
 harness failed.
@@ -33,30 +34,27 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from statistics import median
 
-from machine import Arguments, HarnessError, Run, fresh_dir
+from machine import Arguments, Boot, HarnessError, Run, fresh_dir
 from table import draw, print_cpus, print_machine
-from targets import (HYPERV_CPU, boot_direct, boot_nested, built, kvm_host,
-                     qemu, qemu_l1, uml, xen)
+from targets import (HYPERV_CPU, boot_direct, boot_nested, built, kvm_host, qemu, qemu_l1,
+                     uml, xen)
 
 SIDES = ("stock", "pv")
 
-# Load and seconds
-LOADS = {"idle": 60, "sleep": 3, "request": 1, "ping-pong": 1, "mixed": 3,
-         "busy": 3, "storm": 1, "periodic": 3}
+# Load and seconds; those that an emulation of another machine's speed can afford
+EXACT_LOADS = {"idle": 60, "sleep": 3, "request": 1, "ping-pong": 1, "mixed": 3,
+               "busy": 3, "storm": 1, "periodic": 3}
 SMP_LOADS = {"sleep": 1, "storm": 0.3, "ping-pong-2": 0.3}
 NESTED_LOADS = {"idle": 10, "sleep": 3, "ping-pong": 2, "busy": 3, "storm": 1}
 
-# Boots of each kernel for the median, and seconds that one may take
+# Boots of each kernel for the median
 BOOTS = 5
-LIMIT = 600
-
-# Virtual machines that run at a time
-BESIDE = 2
+LIMIT = 300
 
 NO_ENTROPY = "-rdrand,-rdseed"
 
@@ -92,7 +90,7 @@ class Machine:
     command: Callable = None    # (opts, append, cpus) -> that boots it directly
     arming: tuple = ()      # functions that arm, besides those that write to an MSR
     cpus: int = 1
-    loads: dict = field(default_factory=lambda: NESTED_LOADS)
+    loads: dict = None
     nested: Callable = None     # (opts, append) -> the command that L1 boots it by
 
     def counts_instructions(self):
@@ -131,7 +129,7 @@ def lapic(cpus):
                    f"LAPIC one-shot, emulated, {cpus} CPU{'' if one else 's'}",
                    "lapic", "lapic", {"writes of its count": "tmict"}, "tsc=reliable",
                    command=tcg, arming=("native_apic_mem_write",), cpus=cpus,
-                   loads=LOADS if one else SMP_LOADS)
+                   loads=EXACT_LOADS if one else SMP_LOADS)
 
 
 XEN_EXITS = {"hypercalls": "xen_hypercall_pv",
@@ -143,16 +141,17 @@ KVM_EXITS = {"exits": "exits", "  for an MSR": "exit_msr", "  HLT": "exit_hlt",
 MACHINES = {m.name: m for m in (
     *(lapic(cpus) for cpus in (1, 2, 4, 16)),
     Machine("xen-pv", "Xen, PV dom0", "xen", "xen", XEN_EXITS, command=xen_dom0,
-            arming=("xen_hypercall_pv",), loads=LOADS),
+            arming=("xen_hypercall_pv",), loads=EXACT_LOADS),
     Machine("kvm-tsc", "KVM, clocksource tsc", "lapic-deadline", "kvm", KVM_EXITS,
-            "clocksource=tsc tsc=reliable", "host,migratable=off,+invtsc"),
+            "clocksource=tsc tsc=reliable", "host,migratable=off,+invtsc",
+            loads=NESTED_LOADS),
     Machine("kvm-clock", "KVM, clocksource kvm-clock", "lapic-deadline", "kvm", KVM_EXITS,
-            "clocksource=kvm-clock", "host"),
+            "clocksource=kvm-clock", "host", loads=NESTED_LOADS),
     Machine("hyperv", "Hyper-V, direct mode", "Hyper-V clockevent", "hyperv", KVM_EXITS,
-            "", HYPERV_CPU),
+            "", HYPERV_CPU, loads=NESTED_LOADS),
     Machine("um", "User-Mode Linux", "posix-timer", "um",
             {"system calls": "syscalls", "  timer_settime()": "timer_settime"},
-            nested=uml),
+            loads=NESTED_LOADS, nested=uml),
 )}
 
 
@@ -334,7 +333,7 @@ def boot_host(machine, opts, runs, outdir, say, index, plugin):
 def boot(machine, opts, runs, outdir, index, plugin=()):
     """Boots the guests, those of a host in one host; raises if one does not come to its end
 
-    It is one of those that run at a time.
+    @index is the CPU of this machine on which a host of KVM runs.
     """
     def say(text):
         print(f"bench: {machine.name}: {text}", file=sys.stderr, flush=True)
@@ -409,8 +408,8 @@ def count_exits(machine, opts):
         boot(machine, opts, runs, outdir, first)
         return runs
 
-    with ThreadPoolExecutor(BESIDE) as pool:
-        runs = [run for each in pool.map(boot_turns, range(2)) for run in each]
+    with ThreadPoolExecutor(len(SIDES)) as pool:
+        runs = [run for each in pool.map(boot_turns, range(len(SIDES))) for run in each]
     return {side: [fields(run.reports) for run in runs if run.name.startswith(side + "-")]
             for side in SIDES}
 
@@ -472,7 +471,7 @@ def measure(machine, opts, symbols):
     if machine.counts_instructions():
         exact = machine.command and machine.cpus == 1
         count = count_exactly if exact else count_instructions
-        with ThreadPoolExecutor(BESIDE) as pool:
+        with ThreadPoolExecutor(len(SIDES)) as pool:
             sides = dict(zip(SIDES, pool.map(
                 lambda side: count(machine, opts, side, symbols[side]), SIDES)))
     else:
@@ -518,11 +517,10 @@ def results(opts):
 
 
 def save(opts, linux, found):
-    """What was counted until now, as JSON. Return: the path"""
-    path = os.path.join(results(opts), "bench.json")
-    with open(path, "w", encoding="utf-8") as file:
+    """What was counted until now, as JSON"""
+    os.makedirs(results(opts), exist_ok=True)
+    with open(os.path.join(results(opts), "bench.json"), "w", encoding="utf-8") as file:
         json.dump({"linux": linux, "machines": found}, file, indent=1)
-    return path
 
 
 def measure_all(opts, linux):
@@ -531,6 +529,7 @@ def measure_all(opts, linux):
     symbols = {side: Symbols(getattr(opts, side)) for side in SIDES
                if any(MACHINES[name].counts_instructions() for name in names)}
     found, failed = {}, []
+    save(opts, linux, found)
     for number, name in enumerate(names, 1):
         print(f"bench: {name}, {number} of {len(names)}", file=sys.stderr, flush=True)
         try:
@@ -545,8 +544,14 @@ def measure_all(opts, linux):
     return found, failed
 
 
+def stop(*_):
+    """End the virtual machines: the threads that started them are waited for"""
+    Boot.kill_all()
+    sys.exit(143)
+
+
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, stop)
     opts = parse_args()
     if opts.check:
         return 0
@@ -557,7 +562,7 @@ def main():
         print(f"bench: {err}", file=sys.stderr)
         return 2
     if found:
-        print(f"\nbench: {save(opts, linux, found)}, {draw(linux, found, results(opts))}")
+        print(f"\nbench: {results(opts)}/bench.json, {draw(linux, found, results(opts))}")
     for reason in failed:
         print(f"bench: FAIL: {reason}")
     return 2 if failed else 0

@@ -215,6 +215,13 @@ class Stream:
 
 class Boot:
     """One QEMU on this machine: start, listen, end"""
+    running = []    # of all threads
+
+    @classmethod
+    def kill_all(cls):
+        """End those that run"""
+        for qemu in list(cls.running):
+            qemu.kill()
 
     def __init__(self, opts, outdir, recorder):
         self.opts, self.outdir, self.recorder = opts, outdir, recorder
@@ -257,6 +264,7 @@ class Boot:
                                   stdout=subprocess.PIPE, stderr=log,
                                   pass_fds=[send]) as qemu:
                 os.close(send)
+                self.running.append(qemu)
                 streams = (
                     Stream(qemu.stdout.fileno(), console, self.console_line),
                     Stream(receive, verdict, self.recorder.line))
@@ -264,6 +272,7 @@ class Boot:
                 try:
                     ended = self.listen(streams, limit)
                 finally:
+                    self.running.remove(qemu)
                     if not ended:
                         qemu.kill()
                 if not ended:

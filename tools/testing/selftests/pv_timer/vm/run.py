@@ -245,18 +245,17 @@ def compare_target(target, opts, outdir, say):
 
 
 def open_terminal(target, opts, outdir, say):
-    """Boot a guest that has this terminal, with a shell or for a debugger"""
+    """Boot an x86 guest that has this terminal, with a shell or for a debugger"""
+    if target.image(opts) != opts.image:
+        raise HarnessError("only guests of the x86 image have a shell or were debugged")
     if opts.debug:
-        vmlinux = os.path.join(target.image(opts).partition("/arch/")[0], "vmlinux")
+        vmlinux = os.path.join(opts.image, *[".."] * 4, "vmlinux")
         say("the guest is stopped, say in another terminal:\n"
             f"  gdb {os.path.relpath(vmlinux, REPO)} -ex 'target remote :1234' -ex continue")
         run = suite_run(target, opts, "default")
-    elif target.image(opts) != opts.image:
-        raise HarnessError("there is no shell for its architecture")
     else:
         run = Run("shell", "pvt.do=shell")
     run.append += f" {opts.append}"
-    say("ctrl-a x ends it")
     target.boot(argparse.Namespace(**{
         **vars(opts), "terminal": ["-s", "-S"] if opts.debug else []}), outdir, [run], say)
     return "terminal closed", PASS
@@ -280,8 +279,6 @@ def run_target(target, opts):
     except (HarnessError, OSError) as e:
         return f'FAIL reason="{e}"', ERROR
     line, status = judge(runs, recorder, accel, digest(target, opts))
-    if status != PASS:
-        line += f" log={os.path.relpath(outdir, REPO)}"
     if opts.report:
         store_reports(outdir, runs, accel)
         shown = subprocess.run([sys.executable, os.path.join(HERE, "report.py"),
@@ -368,6 +365,9 @@ def main():
     seen = set()
     for name in opts.targets.split(","):
         line, status = run_target(TARGETS[name], opts)
+        if status not in (PASS, SKIP):
+            logs = os.path.join(opts.build, "vm", name)
+            line += f" log={os.path.relpath(logs, REPO)}"
         print(f"vm: {name}: {line}", flush=True)
         seen.add(status)
     for status in (ERROR, FAIL, TIMEOUT, PASS):

@@ -103,7 +103,8 @@ def one_cpu(command, index=-1):
     CPU (cpu_clear_ignne), while that sets its GIF: it never takes an interrupt
     again. On one CPU nothing comes between load and store of an instruction.
     """
-    return ["taskset", "-c", str(sorted(os.sched_getaffinity(0))[index]), *command]
+    cpus = sorted(os.sched_getaffinity(0))
+    return ["taskset", "-c", str(cpus[index % len(cpus)]), *command]
 
 
 def qemu_l1(opts, append, cpu, smp):
@@ -192,6 +193,7 @@ def boot_direct(opts, outdir, runs, say, command, beside=False):
     recorder = Recorder(runs, say)
     for run in runs:
         if opts.terminal is not None:
+            say("ctrl-a x ends it")
             attach(opts, [*command(run.append), *run.devices])
             break
         recorder.line(f"pvt: run {run.name}", time.monotonic())
