@@ -4,8 +4,9 @@
 import os
 import re
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                        *[os.pardir] * 5, "Documentation", "timers", "pv.rst")
+from harness import REPO
+
+DOCUMENT = os.path.join(REPO, "Documentation", "timers", "pv.rst")
 
 # Registers that arm a timer: TSC deadline, the local APIC's count and divider,
 # and the synthetic timers of Hyper-V. The local APIC's LVTT is not one of them,

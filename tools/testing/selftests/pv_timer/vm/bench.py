@@ -39,10 +39,11 @@ from functools import partial
 from itertools import cycle
 from statistics import median
 
-from machine import Arguments, Boot, HarnessError, Run, fresh_dir
+from harness import Arguments, HarnessError, built, fresh_dir
+from hosts import HYPERV_CPU, boot_direct, boot_nested, kvm_host, qemu_l1, uml, xen
+from qemu import Boot, qemu
 from table import draw, print_cpus, print_machine
-from targets import (HYPERV_CPU, boot_direct, boot_nested, built, kvm_host, qemu, qemu_l1,
-                     uml, xen)
+from verdict import Run
 
 SIDES = ("stock", "pv")
 

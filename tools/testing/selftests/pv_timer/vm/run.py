@@ -10,17 +10,17 @@ Exit status: 0 pass, 1 a test failed, 2 the harness failed, 4 all skipped,
 """
 
 import argparse
-import hashlib
 import os
 import re
 import signal
 import subprocess
 import sys
 
-from machine import Arguments, HarnessError, Run, Skip, fresh_dir
-from targets import TARGETS, share
-
-PASS, FAIL, ERROR, SKIP, TIMEOUT = 0, 1, 2, 4, 124
+from compare import compare_target
+from harness import HERE, REPO, Arguments, HarnessError, Skip, fresh_dir
+from qemu import share
+from targets import TARGETS
+from verdict import ERROR, FAIL, PASS, SKIP, TIMEOUT, Run, digest, expect, judge
 
 MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off"}
 
@@ -30,22 +30,6 @@ BROKEN = ("never", "early", "drop", "storm", "refuse", "refuse20", "refuse-all")
 # Seconds that one run may take, from the start of its guest
 RUN_LIMIT = 180
 
-# What is compared of a kernel without pv_timer and one with it: loads of pv_timer_bench
-COMPARED = "idle=10,sleep=1"
-
-# What both say of their clock, which has to be the same
-CLOCK = (("clocksource", "clocksource"), ("available_clocksource", "available"),
-         ("vdso", "vDSO"))
-
-# Linux lists this clock only where the tick is periodic
-ONLY_PERIODIC = "_jiffies"
-
-# Load, what is shown, what pv_timer is below where the old device has a periodic tick only
-FIGURES = (("idle", "interrupts", "timer interrupts in an idle second", 10),
-           ("sleep", "seconds", "a sleep of 1 ms takes, in ms", 2))
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-REPO = os.path.normpath(os.path.join(HERE, *[".."] * 5))
 
 
 def suite_run(target, opts, mode):
@@ -98,12 +82,6 @@ def report_run(target, which):
     return Run(f"report-{which}", f"{wanted} pvt.do=report")
 
 
-def expect(cpus, device, backend, legacy):
-    """What the guest is to find in itself"""
-    return (f"pvt.cpus={cpus} pvt.device={device} "
-            f"pvt.backend={backend} pvt.legacy={legacy}")
-
-
 def plan_runs(target, opts, outdir):
     """The boots that the command line asks for"""
     runs = list_runs(target, opts, outdir)
@@ -130,43 +108,6 @@ def list_runs(target, opts, outdir):
             report_run(target, "off")]
 
 
-def summary(runs, accel, image):
-    """The values of the verdict line: sums over the runs, or the first's"""
-    suites = [r for r in runs if r.verdict and not r.name.startswith("report")]
-    if not suites:
-        return ""
-    values = dict(suites[0].verdict)
-    values.pop("mode")
-    for key in ("plan", "ok", "skip", "lost"):
-        values[key] = sum(int(r.verdict[key]) for r in suites)
-    values["taint"] = max(int(r.verdict["taint"]) for r in suites)
-    host, guest = (sum(t) for t in zip(*(r.elapsed() for r in suites)))
-    values.update(host=f"{host:.1f}s", guest=f"{guest:.1f}s", accel=accel,
-                  modes=len(suites), image=image)
-    return " ".join(f"{k}={v}" for k, v in values.items())
-
-
-def digest(target, opts):
-    """Which kernel it was"""
-    with open(target.image(opts), "rb") as f:
-        return hashlib.sha256(f.read()).hexdigest()[:12]
-
-
-def judge(runs, recorder, accel, image):
-    """Return: the verdict line without its prefix, and the exit status"""
-    for run in runs:
-        run.judge()
-    bad = [r for r in runs if r.reason]
-    values = summary(runs, accel, image)
-    if not bad:
-        return f"pass {values}", PASS
-    reasons = "; ".join(f"{r.name}: {r.reason}" for r in bad)
-    status = FAIL
-    if recorder.error:
-        status = (TIMEOUT if recorder.error.startswith("time-out") else ERROR)
-    return f'FAIL reason="{reasons}" {values}'.rstrip(), status
-
-
 def store_reports(outdir, runs, accel):
     """What report.py reads"""
     emulated = "no" if accel == "kvm" else "yes"
@@ -176,72 +117,6 @@ def store_reports(outdir, runs, accel):
         with open(os.path.join(outdir, f"{run.name}.txt"), "w") as f:
             f.write(f"report: emulated={emulated}\n")
             f.writelines(f"report: {line}\n" for line in run.reports)
-
-
-def without_pv_timer(opts):
-    """The options, with kernels that are built without pv_timer"""
-    return argparse.Namespace(**{
-        **vars(opts), "suffix": "-stock",
-        "image": os.path.join(opts.build, "x86-stock/arch/x86/boot/bzImage"),
-        "uml": os.path.join(opts.build, "um-stock/linux")})
-
-
-def compare_boots(target, opts):
-    """A kernel without pv_timer, and the usual one"""
-    stock = expect(target.cpus, target.stock.replace(" ", "_"), "none", "present")
-    ours = expect(target.cpus, "pv_timer", target.backend, "absent")
-    return (("stock", without_pv_timer(opts), f"{stock} pvt.mode={target.stock_mode}"),
-            ("pv_timer", opts, ours))
-
-
-def compared(reports, cpus):
-    """What pv_timer_bench said: facts of the clock by name, figures by load and name
-
-    All CPUs sleep at the same time.
-    """
-    found = {}
-    for line in reports:
-        pairs = dict(word.split("=", 1) for word in line.split())
-        load = pairs.get("phase")
-        if not load:
-            found.update(pairs)
-        if "done" not in pairs:
-            continue
-        done = float(pairs["done"])
-        found[load, "interrupts"] = float(pairs["interrupts"]) / done
-        found[load, "seconds"] = float(pairs["seconds"]) * cpus / done * 1000
-    return found
-
-
-def print_compared(target, stock, ours):
-    """Return: what is wrong with ours"""
-    bad = []
-    print(f"{target.name + ':':<38}{'stock':>20}  {'pv_timer':>20}")
-    print(f"{'device':<38}{target.stock:>20}  {'pv_timer':>20}")
-    for key, label in CLOCK:
-        print(f"{label:<38}{stock[key]:>20}  {ours[key]:>20}")
-        if stock[key].removesuffix(ONLY_PERIODIC) != ours[key]:
-            bad.append(f"{label} is not that of the stock kernel")
-    for load, key, label, limit in FIGURES:
-        print(f"{label:<38}{stock[load, key]:>20.2f}  {ours[load, key]:>20.2f}")
-        if target.stock_mode == "nohz-off" and ours[load, key] >= limit:
-            bad.append(f"{label}: not below {limit}")
-    return "; ".join(bad)
-
-
-def compare_target(target, opts, outdir, say):
-    """Both beside each other; the verdict is that of the usual kernel"""
-    found = []
-    for name, with_images, wanted in compare_boots(target, opts):
-        run = Run(name, f"{wanted} pvt.do=bench pvt.loads={COMPARED} "
-                  f"{opts.append}".strip())
-        recorder, accel = target.boot(with_images, outdir, [run], say)
-        line, status = judge([run], recorder, accel, digest(target, with_images))
-        if status != PASS:
-            return line, status
-        found.append(compared(run.reports, target.cpus))
-    bad = print_compared(target, *found)
-    return (f'FAIL reason="{bad}"', FAIL) if bad else (line, PASS)
 
 
 def open_terminal(target, opts, outdir, say):

@@ -36,7 +36,7 @@ check_fragment()
 }
 
 if [ "$LIKE" ] && [ -f "$LIKE/vmlinux" ] && [ ! -e "$out" ]; then
-	./like.sh "$LIKE" "$tree" "$out"
+	"${0%/*}/like.sh" "$LIKE" "$tree" "$out"
 fi
 mkdir -p "$out"
 cat "$@" >"$out/fragments.config"
