@@ -23,6 +23,7 @@ UNPACKED := $(DIR)/linux/Makefile
 TREE := $(abspath $(or $(KERNEL),$(DIR)/linux))
 OUT ?= $(DIR)/series
 VM := tools/testing/selftests/pv_timer/vm
+TARGETS = $(shell sed -n 's/^    Target."\([^"]*\)".*/\1/p' $(VM)/targets.py)
 KUNITCONFIG := kernel/time/pv_clockevents.kunitconfig
 
 # Debian 12 has 6.12 as a package, later ones are in the backports of Debian 13
@@ -52,16 +53,14 @@ list: T ?= kvm
 compare: T ?= goldfish
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
-.PHONY: help run vm shell debug list compare bench kunit model check count test test-all \
+.PHONY: help run vm shell debug list readme compare bench kunit model check count test test-all \
 	apply unapply status series clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make run               boot a guest on KVM and report how it ticks'
-	@echo 'make vm T=kvm,tcg,um   boot the named targets, one verdict each'
-	@echo '                       also xen-pv, xen-domu, xen-pvh, xen-hvm, hyperv,'
-	@echo '                       vmware, sbi, sstc, goldfish, and kvm-lapic:'
-	@echo '                       without TSC deadline'
+	@echo 'make vm T=kvm,tcg,um   boot the named targets, one verdict each; there are'
+	@echo '$(TARGETS)' | fold -s -w 54 | sed 's/^/                       /'
 	@echo '        MODES=default  one boot each; also nohz-off, highres-off, and'
 	@echo '                       lifecycle: save and restore, hotplug, kexec,'
 	@echo '                       suspend, time travel; faults, on kvm and tcg: a'
@@ -72,6 +71,7 @@ help:
 	@echo 'make shell T=tcg       a shell in an x86 guest that needs no host'
 	@echo 'make debug T=tcg       such a guest, stopped until gdb lets it go on'
 	@echo 'make list              the targets: CPUs, backend, stock device, boots'
+	@echo 'make readme            put their last results into the table of README.md'
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
 	@echo '                       kernel against pv_timer'
 	@echo 'make bench             count instructions and exits, a stock kernel against'
@@ -101,6 +101,10 @@ help:
 run vm shell debug list compare:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
+
+readme:
+	@scripts/need python3
+	@$(VM)/support.py README.md $(BUILD) $(filter-out $(BUILD)/6.12,$(VERSIONS:%=$(BUILD)/%))
 
 # On several Linux it is printed once more at the end, side by side
 bench:

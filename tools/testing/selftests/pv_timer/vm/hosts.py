@@ -146,10 +146,10 @@ def boot_nested(opts, outdir, runs, say, root, host, command, beside=False):
     return recorder
 
 
-def boot_tcg(opts, outdir, runs, say):
+def boot_tcg(opts, outdir, runs, say, cpus=2):
     say("starting under emulation")
     return boot_direct(opts, outdir, runs, say, lambda append: qemu(
-        opts, "tcg", "max", append)), "tcg"
+        opts, "tcg", "max", append, smp=cpus)), "tcg"
 
 
 def boot_vmware(opts, outdir, runs, say):
@@ -245,3 +245,8 @@ def boot_m68k(opts, outdir, runs, say):
     say("starting m68k under emulation")
     return boot_direct(opts, outdir, runs, say, lambda append: virt(
         opts, "m68k", m68k_image(opts), f"console=ttyGF0 {append}", [])), "tcg"
+
+
+# Where the Makefile has put what a target boots
+KERNELS = {"x86": lambda opts: opts.image, "um": lambda opts: opts.uml,
+           "riscv64": riscv64_image, "m68k": m68k_image}

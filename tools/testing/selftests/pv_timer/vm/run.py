@@ -19,6 +19,7 @@ import sys
 from compare import compare_target
 from harness import HERE, REPO, Arguments, HarnessError, Skip, fresh_dir
 from qemu import share
+from support import remember
 from targets import TARGETS
 from verdict import ERROR, FAIL, PASS, SKIP, TIMEOUT, Run, digest, expect, judge
 
@@ -121,7 +122,7 @@ def store_reports(outdir, runs, accel):
 
 def open_terminal(target, opts, outdir, say):
     """Boot an x86 guest that has this terminal, with a shell or for a debugger"""
-    if target.image(opts) != opts.image:
+    if target.kernel != "x86":
         raise HarnessError("only guests of the x86 image have a shell or were debugged")
     if opts.debug:
         vmlinux = os.path.join(opts.image, *[".."] * 4, "vmlinux")
@@ -153,7 +154,10 @@ def run_target(target, opts):
         return f'skip reason="{e}"', SKIP
     except (HarnessError, OSError) as e:
         return f'FAIL reason="{e}"', ERROR
-    line, status = judge(runs, recorder, accel, digest(target, opts))
+    image = digest(target, opts)
+    line, status = judge(runs, recorder, accel, image)
+    if not (opts.report or opts.broken or opts.tests or opts.append):
+        remember(outdir, runs, image)
     if opts.report:
         store_reports(outdir, runs, accel)
         shown = subprocess.run([sys.executable, os.path.join(HERE, "report.py"),
@@ -200,6 +204,8 @@ def parse_args():
                         help="start the guest stopped, for a debugger")
     parser.add_argument("--list", action="store_true",
                         help="print the targets")
+    parser.add_argument("--kernels", action="store_true",
+                        help="print which kernels they boot")
     parser.set_defaults(suffix="", terminal=None)
     parser.add_argument("--verbose", action="store_true",
                         help="show the console")
@@ -235,7 +241,9 @@ def main():
     opts = parse_args()
     if opts.list:
         list_targets()
-    if opts.check or opts.list:
+    if opts.kernels:
+        print(*sorted({TARGETS[name].kernel for name in opts.targets.split(",")}))
+    if opts.check or opts.list or opts.kernels:
         return PASS
     seen = set()
     for name in opts.targets.split(","):

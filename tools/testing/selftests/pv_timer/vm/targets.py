@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness import HERE
-from hosts import (HYPERV_CPU, boot_m68k, boot_on_kvm, boot_riscv64, boot_tcg, boot_um,
-                   boot_vmware, boot_xen_guest, boot_xen_pv, m68k_image, riscv64_image,
-                   riscv64_next)
+from hosts import (HYPERV_CPU, KERNELS, boot_m68k, boot_on_kvm, boot_riscv64, boot_tcg,
+                   boot_um, boot_vmware, boot_xen_guest, boot_xen_pv, riscv64_next)
 
 
 @dataclass
 class Target:
     """What a target is, and what is to be found in its guest"""
     name: str
+    title: str              # what it is, for people
     boot: Callable          # (opts, outdir, runs, say) -> Recorder, accelerator
     cpus: int
     backend: str
@@ -28,7 +28,12 @@ class Target:
     more: tuple = ()        # boots in which one thing is special
     next_kernel: Callable = None    # an initrd that has kernel and initrd for kexec
     stock_mode: str = "default"     # what that kernel is like without options
-    image: Callable = lambda opts: opts.image
+    usual: tuple = ("6.12",)    # versions of Linux on which 'make test' boots it
+    kernel: str = "x86"     # which one it boots, see hosts.py
+
+    def image(self, opts):
+        """The file with its kernel"""
+        return KERNELS[self.kernel](opts)
 
     def lives(self):
         """All that happens to it besides the tests"""
@@ -124,34 +129,43 @@ def restores():
 # The clock is not the TSC, by which the timer is armed
 REFINE = f"clocksource=acpi_pm {wrong_khz()}"
 
+BOTH = ("6.12", "7.3")
+
+# What there is. Help, 'make list', 'make test' and the table in README.md follow.
 TARGETS = {t.name: t for t in (
-    Target("kvm", partial(boot_on_kvm, cpu="host"), 2, "kvm", "lapic-deadline",
-           "lapic-deadline", lifecycle="hotplug,kexec,suspend", more=(
+    Target("kvm", "KVM", partial(boot_on_kvm, cpu="host"), 2, "kvm", "lapic-deadline",
+           "lapic-deadline", usual=BOTH, lifecycle="hotplug,kexec,suspend", more=(
                Life("tsc-adjust", "tsc-adjust", "clocksource=kvm-clock",
                     mode="faults", args=("-cpu", "host,+invtsc"),
                     backend="broken-compare"),
                *restores())),
-    Target("kvm-lapic", partial(boot_on_kvm, cpu="host,-tsc-deadline"), 2, "lapic",
-           "lapic", "lapic"),
-    Target("tcg", boot_tcg, 2, "lapic", "lapic", "lapic", lifecycle="hotplug,suspend",
-           more=(Life("refine", "refine", REFINE), *restores())),
-    Target("xen-pv", boot_xen_pv, 2, "xen", "xen", lifecycle="hotplug"),
-    Target("xen-domu", partial(boot_xen_guest, kind="pv"), 2, "xen", "xen",
-           lifecycle="host,hotplug"),
-    Target("xen-pvh", partial(boot_xen_guest, kind="pvh"), 2, "xen", "xen"),
-    Target("xen-hvm", partial(boot_xen_guest, kind="hvm"), 2, "xen", "xen"),
-    Target("hyperv", partial(boot_on_kvm, cpu=HYPERV_CPU), 2, "hyperv",
-           "Hyper-V clockevent", "lapic-deadline", lifecycle="hotplug,kexec,suspend"),
-    Target("vmware", boot_vmware, 2, "vmware", "lapic", "lapic",
-           lifecycle="hotplug,suspend"),
-    Target("um", boot_um, 1, "um", "posix-timer", lifecycle="simulate",
-           clocks=("time-travel", "time-travel=inf-cpu"),
-           image=lambda opts: opts.uml),
-    Target("sbi", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi",
+    Target("kvm-lapic", "KVM without TSC deadline", partial(
+               boot_on_kvm, cpu="host,-tsc-deadline"), 2, "lapic", "lapic", "lapic",
+           usual=()),
+    Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
+           lifecycle="hotplug,suspend", more=(
+               Life("refine", "refine", REFINE), *restores())),
+    Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
+           usual=BOTH, lifecycle="hotplug"),
+    Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,
+           "xen", "xen", lifecycle="host,hotplug"),
+    Target("xen-pvh", "Xen 4.17, PVH guest of xl", partial(boot_xen_guest, kind="pvh"), 2,
+           "xen", "xen"),
+    Target("xen-hvm", "Xen 4.17, HVM guest of xl", partial(boot_xen_guest, kind="hvm"), 2,
+           "xen", "xen"),
+    Target("hyperv", "KVM with its Hyper-V interface", partial(
+               boot_on_kvm, cpu=HYPERV_CPU), 2, "hyperv", "Hyper-V clockevent",
+           "lapic-deadline", usual=BOTH, lifecycle="hotplug,kexec,suspend"),
+    Target("vmware", "QEMU with the backdoor of VMware", boot_vmware, 2, "vmware",
+           "lapic", "lapic", lifecycle="hotplug,suspend"),
+    Target("um", "User-Mode Linux, in a guest of QEMU", boot_um, 1, "um", "posix-timer",
+           lifecycle="simulate", clocks=("time-travel", "time-travel=inf-cpu"),
+           kernel="um"),
+    Target("sbi", "QEMU, OpenSBI", partial(boot_riscv64, cpu=SBI_ONLY), 2, "sbi",
            "riscv_timer_clockevent", more=riscv64_lives(SBI_ONLY),
-           next_kernel=riscv64_next, image=riscv64_image),
-    Target("sstc", boot_riscv64, 2, "sstc", "riscv_timer_clockevent",
-           more=riscv64_lives("rv64"), next_kernel=riscv64_next, image=riscv64_image),
-    Target("goldfish", boot_m68k, 1, "goldfish", "goldfish_timer",
-           stock_mode="nohz-off", image=m68k_image),
+           next_kernel=riscv64_next, kernel="riscv64"),
+    Target("sstc", "QEMU, Sstc", boot_riscv64, 2, "sstc", "riscv_timer_clockevent",
+           more=riscv64_lives("rv64"), next_kernel=riscv64_next, kernel="riscv64"),
+    Target("goldfish", "QEMU, m68k virt", boot_m68k, 1, "goldfish", "goldfish_timer",
+           stock_mode="nohz-off", kernel="m68k"),
 )}
