@@ -54,7 +54,7 @@ compare: T ?= goldfish
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
 .PHONY: help run vm shell debug list readme compare bench kunit model check count test test-all \
-	apply unapply status series clean
+	apply unapply status series compile_commands clean
 .NOTPARALLEL:
 
 help:
@@ -89,6 +89,7 @@ help:
 	@echo 'make unapply           take it off again, byte for byte'
 	@echo 'make status            what is there; LINUX=7.3: and whether there is a later one'
 	@echo 'make series            write patches for git am to OUT=build/series'
+	@echo 'make compile_commands  for editors, build/compile_commands.json of the x86 kernel'
 	@echo 'make clean             remove build/'
 	@echo
 	@echo 'LINUX=6.12 or 7.3      which Linux, not for test and model; 7.3 is in build/7.3'
@@ -158,6 +159,11 @@ series: $(if $(KERNEL),,$(UNPACKED))
 $(UNPACKED):
 	$(call need)
 	@scripts/unpack $(LINUX) $(DIR)
+
+# clangd looks for it there
+compile_commands:
+	@scripts/need python3
+	@scripts/compile-commands $(TREE) $(DIR)/x86 $(BUILD)/compile_commands.json
 
 clean:
 	rm -rf $(BUILD)

@@ -156,7 +156,7 @@ def run_target(target, opts):
         return f'FAIL reason="{e}"', ERROR
     image = digest(target, opts)
     line, status = judge(runs, recorder, accel, image)
-    if not (opts.report or opts.broken or opts.tests or opts.append):
+    if not (opts.broken or opts.tests or opts.append):
         remember(outdir, runs, image)
     if opts.report:
         store_reports(outdir, runs, accel)

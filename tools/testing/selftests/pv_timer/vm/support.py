@@ -30,9 +30,11 @@ def read(directory):
 
 
 def remember(directory, runs, image):
-    """Keep what came of each run for the table"""
+    """Keep what came of each run of tests for the table"""
     results = read(directory)
     for run in runs:
+        if run.name.startswith("report-"):
+            continue
         results[run.name] = {**(run.verdict or {}), "reason": run.reason, "image": image,
                              "date": time.strftime("%F")}
     with open(os.path.join(directory, NAME), "w", encoding="utf-8") as file:
