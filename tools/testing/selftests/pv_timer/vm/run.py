@@ -21,7 +21,7 @@ from harness import HERE, REPO, Arguments, HarnessError, Skip, fresh_dir
 from qemu import share
 from support import remember
 from targets import TARGETS
-from verdict import ERROR, FAIL, PASS, SKIP, TIMEOUT, Run, digest, expect, judge
+from verdict import ERROR, FAIL, PASS, SKIP, TIMEOUT, Run, digest, expect, judge, skips
 
 MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off"}
 
@@ -154,6 +154,8 @@ def run_target(target, opts):
         return f'skip reason="{e}"', SKIP
     except (HarnessError, OSError) as e:
         return f'FAIL reason="{e}"', ERROR
+    for skipped in skips(runs):
+        print(f"vm: {target.name}: skipped {skipped}", flush=True)
     image = digest(target, opts)
     line, status = judge(runs, recorder, accel, image)
     if not (opts.broken or opts.tests or opts.append):

@@ -27,6 +27,7 @@ class Run:
     verdict: dict = None
     reason: str = ""
     reports: list = field(default_factory=list)
+    tests: dict = field(default_factory=dict)   # name -> (green, red or skip, why)
     calls: dict = None      # hypercalls and MSR writes that it was seen to make
 
     def elapsed(self):
@@ -101,6 +102,10 @@ class Recorder:
 
     def on_end(self, rest, now):
         self.run.end = self.run.end or (now, float(rest))
+
+    def on_test(self, rest, _now):
+        name, result, why = (rest.split(" ", 2) + [""])[:3]
+        self.run.tests[name] = result, why.strip()
 
     def on_report(self, rest, _now):
         self.run.reports.append(rest)
@@ -178,6 +183,16 @@ def digest(target, opts):
     """Which kernel it was"""
     with open(target.image(opts), "rb") as f:
         return hashlib.sha256(f.read()).hexdigest()[:12]
+
+
+def skips(runs):
+    """Which tests were skipped, why, and in which modes: one line for each"""
+    found = {}
+    for run in runs:
+        for name, (result, why) in run.tests.items():
+            if result == "skip":
+                found.setdefault((name, why), []).append(run.name)
+    return [f"{name}: {why} ({', '.join(modes)})" for (name, why), modes in found.items()]
 
 
 def judge(runs, recorder, accel, image):

@@ -74,7 +74,7 @@ const char *option(const char *name, const char *fallback)
  */
 void tell(const char *fmt, ...)
 {
-	char line[1024];
+	char line[2048];
 	va_list ap;
 	int len;
 

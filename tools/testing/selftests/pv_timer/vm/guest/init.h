@@ -46,7 +46,7 @@ struct verdict {
 	bool legacy;
 	unsigned long long events, early, lost, refused;
 	bool stuck;
-	char reason[400];
+	char reason[1000];
 };
 
 typedef void (*line_fn)(char *line, void *arg);

@@ -26,43 +26,94 @@
  * @console: lines held back until all have run: each 16 characters on a serial
  *	line are an interrupt, which would keep the tick of the next program
  *	from stopping
+ * @results: of each test, held back as well
  * @programs: announced by the runner
  * @done: programs finished
  * @program: the one that runs
  * @nested: results that it has reported
  * @failed: results that are "not ok"
  * @failed_before: those of earlier programs
- * @first: the first of them
+ * @names: their names
+ * @why: what the test that runs has said of its first check that failed
+ * @unexplained: that is what the harness has said, not yet the test itself
  * @last: the last line seen
  */
 struct suite {
 	struct verdict *v;
-	FILE *console;
+	FILE *console, *results;
 	int programs, done, nested, failed, failed_before;
 	char program[64];
-	char first[128];
+	char names[512];
+	char why[256];
+	bool unexplained;
 	char last[128];
 };
 
-static void count_failure(struct suite *s, const char *what)
+static void count_failure(struct suite *s, const char *name)
 {
-	if (!s->failed++)
-		snprintf(s->first, sizeof(s->first), "%s: %s", s->program, what);
+	size_t used = strlen(s->names);
+
+	s->failed++;
+	snprintf(s->names + used, sizeof(s->names) - used, "%s%s", used ? ", " : "", name);
+}
+
+/* The name of a test that is in no fixture starts with "global." */
+static void full_name(struct suite *s, const char *result, char *name, size_t size)
+{
+	char test[128] = "";
+
+	sscanf(result, "%*d %127s", test);
+	if (!strncmp(test, "global.", 7))
+		snprintf(name, size, "%s.%s", s->program, test + 7);
+	else
+		snprintf(name, size, "%s", strchr(test, '.') ? test : s->program);
+}
+
+static void count_skip(struct suite *s, const char *name, const char *directive)
+{
+	s->v->skip++;
+	fprintf(s->results, "test %s skip %s\n", name, directive + strlen("SKIP"));
 }
 
 static bool count_result(struct suite *s, const char *line)
 {
-	if (!strncmp(line, "not ok ", 7)) {
-		count_failure(s, line + 7);
-		return true;
-	}
-	if (strncmp(line, "ok ", 3))
+	bool red = !strncmp(line, "not ok ", 7);
+	const char *skip;
+	char name[200];
+
+	if (!red && strncmp(line, "ok ", 3))
 		return false;
-	if (strcasestr(line, "# skip"))
-		s->v->skip++;
-	else
+	full_name(s, strstr(line, "ok ") + 3, name, sizeof(name));
+	skip = strcasestr(line, "SKIP");
+	if (red) {
+		count_failure(s, name);
+		fprintf(s->results, "test %s red %s\n", name, s->why);
+	} else if (skip && strchr(line, '#')) {
+		count_skip(s, name, skip);
+	} else {
 		s->v->ok++;
+		fprintf(s->results, "test %s green\n", name);
+	}
+	*s->why = '\0';
 	return true;
+}
+
+/*
+ * "# file:line:test:text" is what the harness says of a check that has failed, then
+ * what the test says of it. That of the first one is kept.
+ */
+static void keep_reason(struct suite *s, const char *line)
+{
+	bool expected;
+	int start = 0;
+
+	sscanf(line, "# %*[^:]:%*d:%*[^:]:%n", &start);
+	if (!start)
+		return;
+	expected = !strncmp(line + start, "Expected", 8);
+	if (*s->why ? s->unexplained : expected)
+		snprintf(s->why, sizeof(s->why), "%s", line + start);
+	s->unexplained = expected && !strcmp(s->why, line + start);
 }
 
 static void nested_line(struct suite *s, const char *line)
@@ -77,6 +128,8 @@ static void nested_line(struct suite *s, const char *line)
 		s->v->plan += plan;
 	else if (!strncmp(line, "Bail out!", 9))
 		count_failure(s, line);
+	else
+		keep_reason(s, line);
 }
 
 /*
@@ -90,7 +143,7 @@ static void program_done(struct suite *s, const char *line)
 		s->v->plan++;
 		count_result(s, line);
 	} else if (*line == 'n' && s->failed == s->failed_before) {
-		count_failure(s, line + strlen("not ok "));
+		count_failure(s, s->program);
 	}
 	s->nested = 0;
 	s->failed_before = s->failed;
@@ -167,7 +220,7 @@ static void judge_suite(struct suite *s)
 	struct verdict *v = s->v;
 
 	if (s->failed)
-		fail(v, "%d not ok, first: %s", s->failed, s->first);
+		fail(v, "%d not ok: %s", s->failed, s->names);
 	if (s->done != s->programs || !s->programs)
 		fail(v, "%d of %d programs finished", s->done, s->programs);
 	if (v->ok + v->skip + s->failed < v->plan)
@@ -214,15 +267,21 @@ void run_suite(struct verdict *v)
 {
 	static char buffer[1 << 16];
 	struct suite s = { .v = v, .console = fopen("/dev/console", "w") };
+	char *results, *line, *save;
+	size_t size;
 
 	if (!s.console)
 		die("/dev/console");
+	s.results = open_memstream(&results, &size);
 	setvbuf(s.console, buffer, _IOFBF, sizeof(buffer));
 	if (run(suite_command(), SILENCE_SEC, suite_line, &s) < 0)
 		fail(v, "tests silent for %d s after: %s", SILENCE_SEC, s.last);
 	fflush(s.console);
 	tcdrain(fileno(s.console));
 	fclose(s.console);
+	fclose(s.results);
+	for (line = strtok_r(results, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		tell("%s", line);
 	judge_suite(&s);
 }
 
