@@ -25,7 +25,7 @@
 
 #include "pv_clockevents.h"
 
-#define PV_TIMER_MAX_BACKENDS	16
+#define PV_TIMER_MAX_BACKENDS	32
 #define PV_TIMER_MAX_CLOCKS	2
 
 /* The backends that are present, best first */
@@ -462,8 +462,10 @@ static int __init pv_timer_late_init(void)
 {
 	struct kobject *kobj = kobject_create_and_add("pv_timer", kernel_kobj);
 
-	debugfs_create_file("stats", 0444, debugfs_create_dir("pv_timer", NULL),
-			    NULL, &stats_fops);
+	struct dentry *dir = debugfs_create_dir("pv_timer", NULL);
+
+	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+	debugfs_create_u64("slope", 0444, dir, &pv_timer_line.slope);
 	return kobj ? sysfs_create_files(kobj, pv_timer_attrs) : -ENOMEM;
 }
 device_initcall(pv_timer_late_init);

@@ -79,7 +79,7 @@ DEFINE_STATIC_CALL_NULL(pv_timer_arm, *pv_timer->arm);
 DEFINE_STATIC_CALL_NULL(pv_timer_disarm, *pv_timer->disarm);
 DEFINE_STATIC_CALL_NULL(pv_timer_ack, *pv_timer->ack);
 
-static struct pv_timer_line pv_timer_line ____cacheline_aligned = {
+struct pv_timer_line pv_timer_line ____cacheline_aligned = {
 	.seq = SEQCNT_ZERO(pv_timer_line.seq),
 };
 

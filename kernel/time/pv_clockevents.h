@@ -100,6 +100,7 @@ static inline void hrtimer_interrupt(struct clock_event_device *ced) { }
 #endif
 
 DECLARE_PER_CPU(struct pv_timer_cpu, pv_timer_cpus);
+extern struct pv_timer_line pv_timer_line;
 
 /* The backends that were linked in, see PV_TIMER_BACKEND() */
 extern const struct pv_timer_backend * const __start___pv_timer_backends[];
