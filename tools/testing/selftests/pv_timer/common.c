@@ -3,6 +3,7 @@
  * What the pv_timer tests read from the kernel.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,6 +19,19 @@
 #define PV_TIMER_SYSFS	"/sys/kernel/pv_timer/"
 #define CLOCKSOURCE	"/sys/devices/system/clocksource/clocksource0/"
 #define PV_TIMER_STATS	"/sys/kernel/debug/pv_timer/stats"
+#define PV_TIMER_SLOPE	"/sys/kernel/debug/pv_timer/slope"
+
+/*
+ * Linux takes a RISC-V CPU for offline before its firmware has stopped it. For a
+ * moment the firmware refuses to start it then: with EINVAL if it is stopping, with
+ * an error of the kernel that has no name outside if it has not been told to yet.
+ */
+#ifdef __riscv
+#define ONLINE_TRIES	1000
+#else
+#define ONLINE_TRIES	1
+#endif
+#define NOT_SUPPORTED	524
 
 const char * const pv_stat_names[PV_NR_STATS] = {
 	[PV_ARMED]	= "armed",
@@ -69,6 +83,14 @@ long long spin(long long ns)
 	return stolen;
 }
 
+/* For qsort() */
+int compare_ns(const void *a, const void *b)
+{
+	const long long *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 /* Those that this process may run on: the others are somebody else's. */
 int online_cpus(int cpus[MAX_CPUS])
 {
@@ -83,6 +105,15 @@ int online_cpus(int cpus[MAX_CPUS])
 	return nr;
 }
 
+/* One CPU whose timer is looked at, and one to look from, if there is another */
+void two_cpus(int *cpu, int *other)
+{
+	int cpus[MAX_CPUS], nr = online_cpus(cpus);
+
+	*cpu = cpus[nr - 1];
+	*other = cpus[0];
+}
+
 bool pin(int cpu)
 {
 	cpu_set_t set;
@@ -90,6 +121,33 @@ bool pin(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+static bool write_online(const char *path, bool online)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, online ? "1" : "0", 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* Leaves errno if it fails */
+bool set_online(int cpu, bool online)
+{
+	char path[64];
+	int tries;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	for (tries = 0; tries < ONLINE_TRIES; tries++) {
+		if (write_online(path, online))
+			return true;
+		if (errno != EINVAL && errno != NOT_SUPPORTED)
+			return false;
+		usleep(USEC);
+	}
+	return false;
 }
 
 /*
@@ -123,6 +181,8 @@ enum mode boot_mode(void)
 		return MODE_HIGHRES_OFF;
 	if (mode && !strcmp(mode, "broken"))
 		return MODE_BROKEN;
+	if (mode && !strcmp(mode, "far"))
+		return MODE_FAR;
 	return MODE_DEFAULT;
 }
 
@@ -134,6 +194,24 @@ long long tick_ns(void)
 	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts))
 		return -1;
 	return ts.tv_sec * SEC + ts.tv_nsec;
+}
+
+/*
+ * What the median of some sleeps is late by on a machine without one-shot timers, at
+ * most: its tick rounds an expiry up, and without high resolution so does the kernel.
+ */
+long long lateness_limit(void)
+{
+	return boot_mode() == MODE_HIGHRES_OFF ? 3 * tick_ns() : tick_ns();
+}
+
+/*
+ * The interrupts of a busy CPU in @ticks jiffies, @missed of which it was taken away:
+ * one that ticks late by more than a jiffy takes only every other one.
+ */
+long long least_ticks(long long ticks, long long missed)
+{
+	return (ticks - missed) * 3 / 4;
 }
 
 bool read_line(const char *path, char *buf, size_t size)
@@ -291,6 +369,33 @@ out:
 	if (file)
 		fclose(file);
 	return sum;
+}
+
+/* When the device of @cpu is to interrupt next, by the monotonic clock */
+long long next_event(int cpu)
+{
+	FILE *file = fopen("/proc/timer_list", "r");
+	long long next = -1;
+	char line[512];
+	int n, at = -1;
+
+	while (file && next < 0 && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Per CPU device: %d", &n) == 1)
+			at = n;
+		if (at == cpu)
+			sscanf(line, " next_event: %lld nsecs", &next);
+	}
+	if (file)
+		fclose(file);
+	return next;
+}
+
+/* Ticks of the counter per ns, 8.56 fixed point; 0 if the clock is no function of it */
+long long coupling(void)
+{
+	char line[32];
+
+	return read_line(PV_TIMER_SLOPE, line, sizeof(line)) ? atoll(line) : -1;
 }
 
 /* How long @cpu has been idle since boot. */

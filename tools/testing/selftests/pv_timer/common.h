@@ -16,7 +16,10 @@
 #define MSEC		(1000 * USEC)
 #define SEC		(1000 * MSEC)
 
-/* A sleep that is later than this was not late: its timer was lost */
+/*
+ * A sleep that is later than this was not late: its timer was lost. Once one was, each
+ * CPU wakes up every second to look after the next one, so none is later than by this.
+ */
 #define LOST_AFTER	SEC
 
 #define MAX_CPUS	256
@@ -49,24 +52,32 @@ enum mode {
 	MODE_NOHZ_OFF,
 	MODE_HIGHRES_OFF,
 	MODE_BROKEN,
+	MODE_FAR,
 };
 
 long long now_ns(clockid_t clock);
 struct timespec ns_to_ts(long long ns);
 long long spin(long long ns);
+int compare_ns(const void *a, const void *b);
 
 int online_cpus(int cpus[MAX_CPUS]);
+void two_cpus(int *cpu, int *other);
 bool pin(int cpu);
+bool set_online(int cpu, bool online);
 bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size);
 
 enum mode boot_mode(void);
 long long tick_ns(void);
+long long lateness_limit(void);
+long long least_ticks(long long ticks, long long missed);
 bool read_line(const char *path, char *buf, size_t size);
 bool cmdline_value(const char *name, char *buf, size_t size);
 void read_device(int cpu, char *buf, size_t size);
 const char *pv_timer_absent(void);
 bool read_stats(int cpu, struct pv_stats *stats);
 long long timer_interrupts(int cpu);
+long long next_event(int cpu);
+long long coupling(void);
 long long idle_ns(int cpu);
 long long clock_syscalls(int calls);
 const char *word(char *s);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Deadlines far ahead, in the past, moved, taken back and many at once.
+ * Deadlines in the past, moved, taken back and many at once. None is lost, and what
+ * was taken back does not interrupt.
  */
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
@@ -11,7 +13,7 @@
 #include "common.h"
 
 #define MANY		500
-#define YEAR		(365 * 24 * 3600LL)
+#define ROUNDS		30
 
 static int arm_fd(int fd, bool abs, struct timespec value)
 {
@@ -45,80 +47,80 @@ FIXTURE_TEARDOWN(deadline)
 	close(self->fd);
 }
 
-/*
- * Each would fire within 50 ms if its upper half got lost, in nanoseconds or in
- * ticks of a counter of 1 GHz.
- */
-TEST_F(deadline, far_ahead)
-{
-	static const struct timespec ahead[] = {
-		{ 4, 294967296 + 50000000 },		/* 2^32 ns + 50 ms */
-		{ 8, 589934592 + 50000000 },		/* 2^33 ns + 50 ms */
-		{ 1099, 511627776 + 50000000 },		/* 2^40 ns + 50 ms */
-		{ 9007199, 254740992 + 50000000 },	/* 2^53 ns + 50 ms */
-		{ 1 * YEAR, 0 },
-		{ 100 * YEAR, 0 },
-		{ LLONG_MAX / SEC, 0 },
-		{ LONG_MAX / 2, 0 },
-	};
-	struct itimerspec left;
-	int i;
+struct wake {
+	int cpu;
+	int fd;
+};
 
-	for (i = 0; i < ARRAY_SIZE(ahead); i++) {
-		ASSERT_EQ(0, arm_fd(self->fd, false, ahead[i]));
-		EXPECT_FALSE(fires(self->fd, 150 * MSEC))
-			TH_LOG("early: a deadline %ld s ahead fires at once",
-			       (long)ahead[i].tv_sec);
-		ASSERT_EQ(0, timerfd_gettime(self->fd, &left));
-		EXPECT_GT(left.it_value.tv_sec, 3);
-		EXPECT_LE(left.it_value.tv_sec, ahead[i].tv_sec);
-	}
+/* From another CPU, so that the one that sleeps has no timer */
+static void *wake_later(void *arg)
+{
+	struct timespec pause = ns_to_ts(30 * MSEC);
+	struct wake *wake = arg;
+
+	pin(wake->cpu);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	return (void *)(write(wake->fd, "", 1));
 }
 
-TEST(far_ahead_posix_timer)
+/*
+ * The core leaves a deadline armed that nobody wants, and knows its interrupt. One that it
+ * did not expect is a second one. A hypervisor may be early now and then: not each fourth
+ * time.
+ */
+TEST_F(deadline, cancelled)
 {
-	struct sigevent ev = {
-		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN,
-	};
-	struct timespec wait = ns_to_ts(150 * MSEC);
-	struct itimerspec it = { .it_value = { 8, 589934592 + 50000000 } };
-	timer_t timer;
-	sigset_t set;
-	int i;
+	struct pv_stats before, after;
+	struct wake wake;
+	pthread_t waker;
+	long long unexpected;
+	int cpu, i, p[2];
+	char byte;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGRTMIN);
-	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &set, NULL));
-	ASSERT_EQ(0, timer_create(CLOCK_MONOTONIC, &ev, &timer));
-	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, timer_settime(timer, 0, &it, NULL));
-		EXPECT_EQ(-1, sigtimedwait(&set, NULL, &wait))
-			TH_LOG("early: a deadline %ld s ahead fires at once",
-			       (long)it.it_value.tv_sec);
-		it.it_value.tv_sec = 100 * YEAR;
+	if (pv_timer_absent())
+		SKIP(return, "%s", pv_timer_absent());
+	two_cpus(&cpu, &wake.cpu);
+	ASSERT_EQ(0, pipe(p));
+	wake.fd = p[1];
+	ASSERT_TRUE(pin(cpu));
+	read_stats(cpu, &before);
+	for (i = 0; i < ROUNDS; i++) {
+		ASSERT_EQ(0, pthread_create(&waker, NULL, wake_later, &wake));
+		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(20 * MSEC)));
+		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(0)));
+		ASSERT_EQ(1, read(p[0], &byte, 1));
+		pthread_join(waker, NULL);
 	}
-	timer_delete(timer);
+	read_stats(cpu, &after);
+	TH_LOG("CPU %d has stopped its tick %lld times, %lld superseded", cpu,
+	       after.v[PV_STOPPED] - before.v[PV_STOPPED],
+	       after.v[PV_SUPERSEDED] - before.v[PV_SUPERSEDED]);
+	unexpected = after.v[PV_SPURIOUS] + after.v[PV_EARLY] -
+		     before.v[PV_SPURIOUS] - before.v[PV_EARLY];
+	EXPECT_LT(unexpected, ROUNDS / 4)
+		TH_LOG("backend fires unarmed: %lld times in %d rounds on CPU %d",
+		       unexpected, ROUNDS, cpu);
 }
 
 TEST_F(deadline, in_the_past)
 {
-	long long past[] = { 1, 0, 0 }, start, took;
+	long long start, took;
 	int i;
 
-	past[1] = now_ns(CLOCK_MONOTONIC) / 2;
-	past[2] = now_ns(CLOCK_MONOTONIC) - 1;
-	for (i = 0; i < ARRAY_SIZE(past); i++) {
-		struct timespec ts = ns_to_ts(past[i]);
+	for (i = 0; i < 60; i++) {
+		long long now = now_ns(CLOCK_MONOTONIC);
+		long long past[] = { 1, now / 2, now - 1 };
+		struct timespec ts = ns_to_ts(past[i % ARRAY_SIZE(past)]);
 
 		start = now_ns(CLOCK_MONOTONIC);
 		ASSERT_EQ(0, arm_fd(self->fd, true, ts));
 		EXPECT_TRUE(fires(self->fd, LOST_AFTER))
-			TH_LOG("a deadline in the past never fires");
+			TH_LOG("lost timer: a deadline in the past never fires");
 		ASSERT_EQ(0, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
 					     &ts, NULL));
 		took = now_ns(CLOCK_MONOTONIC) - start;
 		EXPECT_LT(took, LOST_AFTER)
-			TH_LOG("deadlines in the past took %lld ms",
+			TH_LOG("lost timer: deadlines in the past took %lld ms",
 			       took / MSEC);
 	}
 }
@@ -139,7 +141,7 @@ TEST_F(deadline, moved_earlier)
 	long long start;
 	int i;
 
-	for (i = 0; i < 10; i++) {
+	for (i = 0; i < ROUNDS; i++) {
 		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(10 * SEC)));
 		start = now_ns(CLOCK_MONOTONIC);
 		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(10 * MSEC)));
@@ -153,40 +155,28 @@ TEST_F(deadline, moved_later)
 	long long start;
 	int i;
 
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < ROUNDS; i++) {
 		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(10 * MSEC)));
 		start = now_ns(CLOCK_MONOTONIC);
-		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(60 * MSEC)));
-		expect_fires_at(_metadata, self->fd, start + 60 * MSEC,
-				"moved from 10 ms to 60 ms");
+		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(30 * MSEC)));
+		expect_fires_at(_metadata, self->fd, start + 30 * MSEC,
+				"moved from 10 ms to 30 ms");
 	}
 }
 
 TEST_F(deadline, moved_often)
 {
-	long long start = 0;
+	long long start;
 	int i;
 
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < ROUNDS * 50; i++) {
 		start = now_ns(CLOCK_MONOTONIC);
 		ASSERT_EQ(0, arm_fd(self->fd, false,
-				    ns_to_ts((20 + 37 * i % 80) * MSEC)));
-	}
-	start = now_ns(CLOCK_MONOTONIC);
-	ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(20 * MSEC)));
-	expect_fires_at(_metadata, self->fd, start + 20 * MSEC,
-			"moved a thousand times");
-}
-
-TEST_F(deadline, cancelled)
-{
-	int i;
-
-	for (i = 0; i < 5; i++) {
-		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(20 * MSEC)));
-		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(0)));
-		EXPECT_FALSE(fires(self->fd, 40 * MSEC))
-			TH_LOG("a cancelled timer fires");
+				    ns_to_ts((10 + 37 * i % 80) * MSEC)));
+		if (i % 50)
+			continue;
+		expect_fires_at(_metadata, self->fd, start + (10 + 37 * i % 80) * MSEC,
+				"moved fifty times");
 	}
 }
 

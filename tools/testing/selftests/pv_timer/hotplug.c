@@ -3,8 +3,6 @@
  * A CPU goes offline and comes back while timers are pending on it. None is
  * lost, and the CPU ticks through the same device as before.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/timerfd.h>
 
@@ -13,43 +11,7 @@
 
 #define ROUNDS		20
 #define PENDING		16
-
-/* An error of the kernel that has no name outside */
-#define NOT_SUPPORTED	524
-
-static bool set_online(int cpu, bool online)
-{
-	char path[64], value = '0' + online;
-	bool ok;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online",
-		 cpu);
-	fd = open(path, O_WRONLY);
-	ok = fd >= 0 && write(fd, &value, 1) == 1;
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-/*
- * Linux takes a RISC-V CPU for offline before its firmware has stopped it. For a
- * moment the firmware refuses to start it then: with one of these errors if it is
- * stopping, with the other if it has not been told to yet.
- */
-static bool bring_back(int cpu)
-{
-	int tries;
-
-	for (tries = 0; tries < 100; tries++) {
-		if (set_online(cpu, true))
-			return true;
-		if (errno != EINVAL && errno != NOT_SUPPORTED)
-			return false;
-		usleep(10 * MSEC / USEC);
-	}
-	return false;
-}
+#define SLEEPS		11
 
 static bool can_go_offline(int cpu)
 {
@@ -77,7 +39,7 @@ FIXTURE_SETUP(hotplug)
 	if (nr < 2)
 		SKIP(return, "one CPU only");
 	if (cmdline_value("pv_timer", backend, sizeof(backend)) &&
-	    !strcmp(backend, "broken-drop"))
+	    !strncmp(backend, "broken-drop", 11))
 		SKIP(return, "a CPU alone cannot notice that it has lost a timer");
 	self->home = cpus[0];
 	self->cpu = cpus[nr - 1];
@@ -91,7 +53,7 @@ FIXTURE_SETUP(hotplug)
 FIXTURE_TEARDOWN(hotplug)
 {
 	if (self->cpu)
-		bring_back(self->cpu);
+		set_online(self->cpu, true);
 }
 
 /* Some are due while the CPU goes, the others when it is away or back. */
@@ -111,40 +73,59 @@ static void arm_pending(struct __test_metadata *_metadata,
 	ASSERT_TRUE(pin(self->home));
 }
 
+/* One that is due before it is looked at has fired by then */
 static void expect_pending(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(hotplug) * self, int round)
 {
 	struct pollfd pfd = { .events = POLLIN };
 	unsigned long long ticks;
+	long long begin, end;
 	int i;
 
 	for (i = 0; i < PENDING; i++) {
 		pfd.fd = self->fd[i];
+		begin = now_ns(CLOCK_MONOTONIC);
 		ASSERT_EQ(1, poll(&pfd, 1, 2 * LOST_AFTER / MSEC))
 			TH_LOG("lost timer: %d in round %d", i, round);
-		EXPECT_GE(now_ns(CLOCK_MONOTONIC), self->due[i])
+		end = now_ns(CLOCK_MONOTONIC);
+		EXPECT_GE(end, self->due[i])
 			TH_LOG("early: timer %d in round %d", i, round);
+		if (begin < self->due[i])
+			begin = self->due[i];
+		EXPECT_LT(end - begin, LOST_AFTER)
+			TH_LOG("lost timer: %d in round %d is late by %lld ms", i, round,
+			       (end - begin) / MSEC);
 		ASSERT_EQ(sizeof(ticks), read(pfd.fd, &ticks, sizeof(ticks)));
 	}
 }
 
+/* As a one-shot device does: a periodic tick would serve it up to a period late */
 static void expect_timer_works(struct __test_metadata *_metadata,
 			       FIXTURE_DATA(hotplug) * self, int round)
 {
-	long long start = now_ns(CLOCK_MONOTONIC), late;
-	struct timespec ts = ns_to_ts(start + 2 * MSEC);
+	long long late[SLEEPS], start;
+	struct timespec ts;
 	char device[64];
+	int i;
 
 	read_device(self->cpu, device, sizeof(device));
 	EXPECT_STREQ(self->device, device)
 		TH_LOG("CPU %d is back with '%s' in round %d", self->cpu,
 		       device, round);
 	ASSERT_TRUE(pin(self->cpu));
-	ASSERT_EQ(0, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL));
-	late = now_ns(CLOCK_MONOTONIC) - (start + 2 * MSEC);
-	EXPECT_GE(late, 0)
-		TH_LOG("early: CPU %d in round %d", self->cpu, round);
-	EXPECT_LT(late, LOST_AFTER)
+	for (i = 0; i < SLEEPS; i++) {
+		start = now_ns(CLOCK_MONOTONIC) + 2 * MSEC;
+		ts = ns_to_ts(start);
+		ASSERT_EQ(0, clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL));
+		late[i] = now_ns(CLOCK_MONOTONIC) - start;
+		EXPECT_GE(late[i], 0)
+			TH_LOG("early: CPU %d in round %d", self->cpu, round);
+	}
+	qsort(late, SLEEPS, sizeof(*late), compare_ns);
+	EXPECT_LT(late[SLEEPS / 2], lateness_limit())
+		TH_LOG("late: sleeps on CPU %d in round %d, median %lld us", self->cpu,
+		       round, late[SLEEPS / 2] / USEC);
+	EXPECT_LT(late[SLEEPS - 1], LOST_AFTER)
 		TH_LOG("lost timer: CPU %d in round %d", self->cpu, round);
 }
 
@@ -158,7 +139,7 @@ TEST_F_TIMEOUT(hotplug, no_timer_is_lost, 90)
 		ASSERT_TRUE(set_online(self->cpu, false));
 		if (round % 2)
 			expect_pending(_metadata, self, round);
-		ASSERT_TRUE(bring_back(self->cpu))
+		ASSERT_TRUE(set_online(self->cpu, true))
 			TH_LOG("CPU %d does not come back in round %d",
 			       self->cpu, round);
 		if (round % 2 == 0)
@@ -169,17 +150,18 @@ TEST_F_TIMEOUT(hotplug, no_timer_is_lost, 90)
 
 TEST_F(hotplug, tick_works_afterwards)
 {
-	long long before, after, ticks;
+	long long before, after, missed, ticks;
 
 	ASSERT_TRUE(set_online(self->cpu, false));
-	ASSERT_TRUE(bring_back(self->cpu));
+	ASSERT_TRUE(set_online(self->cpu, true));
 	ASSERT_TRUE(pin(self->cpu));
 	before = timer_interrupts(self->cpu);
 	if (before < 0)
 		SKIP(return, "no known timer line in /proc/interrupts");
-	ticks = (SEC - spin(SEC)) / tick_ns();
+	missed = spin(SEC) / tick_ns();
 	after = timer_interrupts(self->cpu);
-	EXPECT_GE(after - before, ticks / 2)
+	ticks = SEC / tick_ns();
+	EXPECT_GE(after - before, least_ticks(ticks, missed))
 		TH_LOG("no tick on CPU %d: %lld interrupts in %lld jiffies",
 		       self->cpu, after - before, ticks);
 }

@@ -204,13 +204,6 @@ static long long run_phase(const struct phase *phase)
 	return interrupts < 0 ? -1 : interrupts * SEC / took;
 }
 
-static int compare_ns(const void *a, const void *b)
-{
-	const long long *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 /* Returns how many samples of the wake-up latency were taken. */
 static int sample_latency(long long late[SAMPLES])
 {

@@ -227,21 +227,23 @@ static void *long_nap_thread(void *arg)
 	return NULL;
 }
 
-/* More than the 4.29 s of 2^32 ns that some timers cannot sleep beyond. */
-TEST(over_the_32_bit_limit)
+/*
+ * The least late of them is not late by a share of its length, but for the 500 ppm
+ * by which NTP may steer the clock, beside what any sleep may be late by.
+ */
+TEST(late_by_no_share)
 {
-	static const long long lengths[] = { 5 * SEC, 10 * SEC, 20 * SEC };
 	static const nap_fn fns[] = {
 		nap_clock_nanosleep, nap_timerfd, nap_timer_thread,
+		nap_clock_nanosleep, nap_timerfd, nap_timer_thread,
 	};
-	struct long_nap naps[ARRAY_SIZE(lengths) * ARRAY_SIZE(fns)];
+	long long ns = 5 * SEC, least = NAP_FAILED;
+	struct long_nap naps[ARRAY_SIZE(fns)];
 	int cpus[MAX_CPUS], nr = online_cpus(cpus), i;
 
-	if (boot_mode() != MODE_DEFAULT)
-		SKIP(return, "20 s are spent in the default mode only");
 	for (i = 0; i < ARRAY_SIZE(naps); i++) {
-		naps[i].ns = lengths[i / ARRAY_SIZE(fns)];
-		naps[i].nap = fns[i % ARRAY_SIZE(fns)];
+		naps[i].ns = ns;
+		naps[i].nap = fns[i];
 		naps[i].abs = i % 2;
 		naps[i].cpu = cpus[i % nr];
 		naps[i].late = NAP_FAILED;
@@ -250,22 +252,19 @@ TEST(over_the_32_bit_limit)
 	}
 	for (i = 0; i < ARRAY_SIZE(naps); i++) {
 		pthread_join(naps[i].thread, NULL);
-		expect_in_time(_metadata, naps[i].late, naps[i].ns,
-			       naps[i].cpu);
+		expect_in_time(_metadata, naps[i].late, ns, naps[i].cpu);
+		if (least == NAP_FAILED || naps[i].late < least)
+			least = naps[i].late;
 	}
-}
-
-static int compare_ns(const void *a, const void *b)
-{
-	const long long *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
+	EXPECT_LT(least, ns / 2000 + lateness_limit())
+		TH_LOG("frequency is off: the least late of %d sleeps of %lld s is late by %lld us",
+		       i, ns / SEC, least / USEC);
 }
 
 TEST(millisecond_takes_about_one)
 {
 	int cpus[MAX_CPUS], nr = online_cpus(cpus), cpu, i;
-	long long late[100];
+	long long late[101], median;
 
 	for (cpu = 0; cpu < nr; cpu++) {
 		ASSERT_TRUE(pin(cpus[cpu]));
@@ -275,11 +274,12 @@ TEST(millisecond_takes_about_one)
 			expect_in_time(_metadata, late[i], MSEC, cpus[cpu]);
 		}
 		qsort(late, ARRAY_SIZE(late), sizeof(*late), compare_ns);
+		median = late[ARRAY_SIZE(late) / 2];
 		TH_LOG("CPU %d: 1 ms is late by min %lld us, median %lld us, max %lld us",
-		       cpus[cpu], late[0] / USEC, late[50] / USEC,
-		       late[99] / USEC);
-		EXPECT_LT(late[50], 49 * MSEC)
-			TH_LOG("sleeps are absurdly late on CPU %d", cpus[cpu]);
+		       cpus[cpu], late[0] / USEC, median / USEC,
+		       late[ARRAY_SIZE(late) - 1] / USEC);
+		EXPECT_LT(median, lateness_limit())
+			TH_LOG("late: a periodic tick would be no later on CPU %d", cpus[cpu]);
 	}
 }
 
@@ -299,7 +299,7 @@ TEST(periodic_timerfd)
 {
 	const long long period = 20 * MSEC;
 	struct timespec pause = ns_to_ts(110 * MSEC);
-	long long armed, read_at[2], sum = 0;
+	long long armed, due, read_at[2], sum = 0;
 	struct itimerspec it = { .it_interval = ns_to_ts(period) };
 	int fd = timerfd_create(CLOCK_MONOTONIC, 0), i;
 	unsigned long long ticks;
@@ -318,38 +318,14 @@ TEST(periodic_timerfd)
 		sum += ticks;
 		expect_periods(_metadata, sum, read_at[0] - armed,
 			       read_at[1] - armed, period);
+		due = armed + (sum - ticks + 1) * period;
+		if (due < read_at[0])
+			due = read_at[0];
+		EXPECT_LT(read_at[1] - due, LOST_AFTER)
+			TH_LOG("lost timer: a period is late by %lld ms",
+			       (read_at[1] - due) / MSEC);
 	}
 	close(fd);
-}
-
-TEST(periodic_timer_overrun)
-{
-	const long long period = 20 * MSEC;
-	struct timespec pause = ns_to_ts(310 * MSEC);
-	struct itimerspec it = {
-		.it_value = ns_to_ts(period), .it_interval = ns_to_ts(period),
-	};
-	struct sigevent ev = {
-		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN,
-	};
-	long long armed[2], taken[2];
-	timer_t timer;
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGRTMIN);
-	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &set, NULL));
-	ASSERT_EQ(0, timer_create(CLOCK_MONOTONIC, &ev, &timer));
-	armed[0] = now_ns(CLOCK_MONOTONIC);
-	ASSERT_EQ(0, timer_settime(timer, 0, &it, NULL));
-	armed[1] = now_ns(CLOCK_MONOTONIC);
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-	taken[0] = now_ns(CLOCK_MONOTONIC);
-	ASSERT_EQ(SIGRTMIN, sigwaitinfo(&set, NULL));
-	taken[1] = now_ns(CLOCK_MONOTONIC);
-	expect_periods(_metadata, 1 + timer_getoverrun(timer),
-		       taken[0] - armed[1], taken[1] - armed[0], period);
-	timer_delete(timer);
 }
 
 TEST_HARNESS_MAIN

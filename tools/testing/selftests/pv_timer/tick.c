@@ -95,14 +95,11 @@ FIXTURE_TEARDOWN(tick)
 {
 }
 
-/*
- * Half and twice: a CPU of a loaded host ticks late, and hrtimers come on top.
- * While the host does not let it run, it does not tick.
- */
+/* At most twice: each tick may be early once, or an hrtimer come between two. */
 static void expect_ticks(struct __test_metadata *_metadata, int cpu,
 			 long long seen, long long ticks, long long stolen)
 {
-	EXPECT_GE(seen, (ticks - stolen) / 2)
+	EXPECT_GE(seen, least_ticks(ticks, stolen))
 		TH_LOG("the tick stopped on CPU %d: %lld interrupts in %lld jiffies, %lld stolen",
 		       cpu, seen, ticks, stolen);
 	EXPECT_LE(seen, ticks * 2)
@@ -128,6 +125,10 @@ static void expect_counted(struct __test_metadata *_metadata,
 		       before->cpu, seen, counted);
 }
 
+/*
+ * The shortest reach that the core takes is four jiffies. A CPU that has to wake up that
+ * often is not idle, half as often it would be for other reasons.
+ */
 TEST_F(tick, interrupts)
 {
 	long long ticks = self->took / self->per_tick;
@@ -154,28 +155,12 @@ TEST_F(tick, interrupts)
 				     self->load[i].stolen / self->per_tick);
 			continue;
 		}
-		EXPECT_LT(seen, ticks / 4)
+		EXPECT_LT(seen, ticks / 8)
 			TH_LOG("the tick goes on: CPU %d is idle",
 			       self->before[i].cpu);
 	}
 	if (!judged && __test_passed(_metadata))
 		SKIP(return, "no CPU was idle, something else runs");
-}
-
-TEST(resolution)
-{
-	struct timespec ts;
-	long long ns;
-
-	ASSERT_EQ(0, clock_getres(CLOCK_MONOTONIC, &ts));
-	ns = ts.tv_sec * SEC + ts.tv_nsec;
-	if (boot_mode() == MODE_HIGHRES_OFF) {
-		EXPECT_EQ(ns, tick_ns())
-			TH_LOG("high resolution is on in spite of highres=off");
-	} else {
-		EXPECT_EQ(ns, 1)
-			TH_LOG("high resolution is off: the device is no one-shot");
-	}
 }
 
 TEST_HARNESS_MAIN

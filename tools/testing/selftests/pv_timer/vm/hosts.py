@@ -36,6 +36,13 @@ HYPERV_CPU = ("host,kvm=off,hv-relaxed,hv-vapic,hv-time,hv-vpindex,hv-runtime,"
 NO_RESET_REASON = "initcall_blacklist=print_s5_reset_status_mmio"
 
 
+# Emulated by the number of instructions, in a time of its own: nothing of this machine is
+# seen in it, and a sleep of an hour takes none. Nothing else wakes up an idle CPU there
+# every second.
+FAR_ARGS = ("-icount", "shift=4,sleep=off", "-rtc", "clock=vm")
+FAR = "tsc=nowatchdog sysctl.vm.stat_interval=100000"
+
+
 def one_cpu(command, index=-1):
     """The command on one CPU of this machine, for a host with SVM and one CPU
 

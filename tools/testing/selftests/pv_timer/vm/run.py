@@ -18,27 +18,36 @@ import sys
 
 from compare import compare_target
 from harness import HERE, REPO, Arguments, HarnessError, Skip, fresh_dir
+from hosts import FAR, FAR_ARGS
 from qemu import share
 from support import remember
 from targets import TARGETS
 from verdict import ERROR, FAIL, PASS, SKIP, TIMEOUT, Run, digest, expect, judge, skips
 
-MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off"}
+MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off", "far": FAR}
 
 # The kinds of broken backends
-BROKEN = ("never", "early", "drop", "storm", "refuse", "refuse20", "refuse-all")
+BROKEN = ("never", "refuse-always", "refuse-in-row", "early", "storm", "cap", "late",
+          "tardy", "past", "drop", "drop-all", "forget", "twice", "short", "jump", "off1",
+          "clock", "low", "refuse", "refuse20", "refuse-all")
 
 # Seconds that one run may take, from the start of its guest
 RUN_LIMIT = 180
 
 
 
+def tests(opts):
+    """Which programs of the suite are asked for"""
+    return f"pvt.tests={opts.tests}" if opts.tests else ""
+
+
 def suite_run(target, opts, mode):
     """A run of the tests in one of the modes"""
     choice, wanted = choose(target, opts)
     name = "broken" if opts.broken else mode
-    tests = f"pvt.tests={opts.tests}" if opts.tests else ""
-    return Run(name, f"{MODES[mode]} {choice} {wanted} pvt.mode={name} {tests}")
+    far = mode == "far"
+    return Run(name, f"{MODES[mode]} {choice} {wanted} pvt.mode={name} {tests(opts)}",
+               FAR_ARGS if far else (), far=far)
 
 
 def choose(target, opts, cpus=0, backend=""):
@@ -46,9 +55,8 @@ def choose(target, opts, cpus=0, backend=""):
     cpus = cpus or target.cpus
     if opts.broken:
         backend = f"broken-{opts.broken}"
-    if backend:
-        return f"pv_timer={backend}", expect(cpus, "pv_timer", backend, "absent")
-    return "", expect(cpus, "pv_timer", target.backend, "absent")
+    choice = f"pv_timer={backend}" if backend else ""
+    return choice, expect(cpus, "pv_timer", backend or target.backend, "absent")
 
 
 def next_kernel(target, opts):
@@ -61,10 +69,12 @@ def next_kernel(target, opts):
 
 
 def life_run(target, opts, outdir, life):
-    """A run of what else happens to a guest"""
+    """A run of what else happens to a guest, or of the tests in one that is special"""
     choice, wanted = choose(target, opts, life.cpus, life.backend)
-    append = f"{life.append} {choice} {wanted} pvt.do=lifecycle " \
-        f"pvt.mode={life.name} pvt.steps={life.steps}"
+    what = f"pvt.do=lifecycle pvt.steps={life.steps}" if life.steps else tests(opts)
+    if life.mode == "choose":
+        what += f" pvt.available={','.join((target.backend, *target.others))}"
+    append = f"{life.append} {choice} {wanted} pvt.mode={life.name} {what}"
     devices = [*life.args, *life.prepare(opts, outdir)]
     if "kexec" in life.steps:
         (kernel, initrd), more = next_kernel(target, opts)
@@ -98,7 +108,7 @@ def list_runs(target, opts, outdir):
     if not opts.report:
         modes = ["default"] if opts.broken else opts.modes.split(",")
         return [suite_run(target, opts, mode) for mode in modes
-                if mode in MODES] + [
+                if mode in MODES and (mode != "far" or target.far)] + [
                     life_run(target, opts, outdir, life)
                     for life in target.lives()
                     if life.mode in modes or life.name in modes]

@@ -25,11 +25,13 @@ class Target:
     off: str = ""           # device with pv_timer=off, empty if there is none
     lifecycle: str = ""     # what else happens to it, see lifecycle.c
     clocks: tuple = ("",)   # kernel parameters for that, one boot each
+    others: tuple = ()      # backends that tick if they are named, best first
     more: tuple = ()        # boots in which one thing is special
     next_kernel: Callable = None    # an initrd that has kernel and initrd for kexec
     stock_mode: str = "default"     # what that kernel is like without options
     usual: tuple = ("6.12",)    # versions of Linux on which 'make test' boots it
     kernel: str = "x86"     # which one it boots, see hosts.py
+    far: bool = False       # can be emulated by the number of instructions
 
     def image(self, opts):
         """The file with its kernel"""
@@ -38,14 +40,16 @@ class Target:
     def lives(self):
         """All that happens to it besides the tests"""
         return [Life(clock.replace("=", "-") or "lifecycle", self.lifecycle, clock)
-                for clock in self.clocks if self.lifecycle] + list(self.more)
+                for clock in self.clocks if self.lifecycle] + [
+                    Life(f"choose-{name}", mode="choose", backend=name)
+                    for name in self.others] + list(self.more)
 
 
 @dataclass
 class Life:
     """A boot, and what happens in it"""
     name: str
-    steps: str              # see lifecycle.c
+    steps: str = ""         # see lifecycle.c; the tests if there are none
     append: str = ""        # kernel parameters
     mode: str = "lifecycle"
     args: tuple = ()        # more arguments for the monitor
@@ -126,6 +130,8 @@ def restores():
                  for cpus in (1, 2))
 
 
+STOLEN = Life("stolen", "stolen", wrapper=(os.path.join(HERE, "steal.py"),))
+
 # The clock is not the TSC, by which the timer is armed
 REFINE = f"clocksource=acpi_pm {wrong_khz()}"
 
@@ -134,7 +140,8 @@ BOTH = ("6.12", "7.3")
 # What there is. Help, 'make list', 'make test' and the table in README.md follow.
 TARGETS = {t.name: t for t in (
     Target("kvm", "KVM", partial(boot_on_kvm, cpu="host"), 2, "kvm", "lapic-deadline",
-           "lapic-deadline", usual=BOTH, lifecycle="hotplug,kexec,suspend", more=(
+           "lapic-deadline", usual=BOTH, lifecycle="hotplug,kexec,suspend",
+           others=("lapic-deadline",), more=(
                Life("tsc-adjust", "tsc-adjust", "clocksource=kvm-clock",
                     mode="faults", args=("-cpu", "host,+invtsc"),
                     backend="broken-compare"),
@@ -143,10 +150,10 @@ TARGETS = {t.name: t for t in (
                boot_on_kvm, cpu="host,-tsc-deadline"), 2, "lapic", "lapic", "lapic",
            usual=()),
     Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
-           lifecycle="hotplug,suspend", more=(
-               Life("refine", "refine", REFINE), *restores())),
+           far=True, lifecycle="hotplug,suspend", more=(
+               Life("refine", "refine", REFINE), STOLEN, *restores())),
     Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
-           usual=BOTH, lifecycle="hotplug"),
+           usual=BOTH, lifecycle="hotplug", others=("xen-timerop",)),
     Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,
            "xen", "xen", lifecycle="host,hotplug"),
     Target("xen-pvh", "Xen 4.17, PVH guest of xl", partial(boot_xen_guest, kind="pvh"), 2,
@@ -155,7 +162,8 @@ TARGETS = {t.name: t for t in (
            "xen", "xen"),
     Target("hyperv", "KVM with its Hyper-V interface", partial(
                boot_on_kvm, cpu=HYPERV_CPU), 2, "hyperv", "Hyper-V clockevent",
-           "lapic-deadline", usual=BOTH, lifecycle="hotplug,kexec,suspend"),
+           "lapic-deadline", usual=BOTH, lifecycle="hotplug,kexec,suspend",
+           others=("lapic-deadline",)),
     Target("vmware", "QEMU with the backdoor of VMware", boot_vmware, 2, "vmware",
            "lapic", "lapic", lifecycle="hotplug,suspend"),
     Target("um", "User-Mode Linux, in a guest of QEMU", boot_um, 1, "um", "posix-timer",
@@ -165,6 +173,7 @@ TARGETS = {t.name: t for t in (
            "riscv_timer_clockevent", more=riscv64_lives(SBI_ONLY),
            next_kernel=riscv64_next, kernel="riscv64"),
     Target("sstc", "QEMU, Sstc", boot_riscv64, 2, "sstc", "riscv_timer_clockevent",
+           others=("sbi",),
            more=riscv64_lives("rv64"), next_kernel=riscv64_next, kernel="riscv64"),
     Target("goldfish", "QEMU, m68k virt", boot_m68k, 1, "goldfish", "goldfish_timer",
            stock_mode="nohz-off", kernel="m68k"),

@@ -4,7 +4,6 @@
  * which device made the guest tick. Without that a broken backend passes every
  * test, because the kernel falls back to the next device by rating.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,7 +17,6 @@
 #include "init.h"
 
 #define CLOCKEVENTS	"/sys/devices/system/clockevents"
-#define STATS		"/sys/kernel/debug/pv_timer/stats"
 
 /* How many there may be beside a thousand events */
 #define EARLY_PERMILLE	2
@@ -101,20 +99,6 @@ static void check_cpus(struct verdict *v)
 		fail(v, "%d CPUs online, not %d", v->cpus, expected);
 }
 
-/* As one word. Return: false if there is no such device in the system */
-static bool read_device(int cpu, char *name, size_t size)
-{
-	char path[128], *blank;
-
-	snprintf(path, sizeof(path), "%s/clockevent%d/current_device",
-		 CLOCKEVENTS, cpu);
-	if (read_file(path, name, size) <= 0)
-		return false;
-	while ((blank = strchr(name, ' ')))
-		*blank = '_';
-	return true;
-}
-
 static void check_devices(struct verdict *v)
 {
 	const char *expected = option("device", "pv_timer");
@@ -122,8 +106,8 @@ static void check_devices(struct verdict *v)
 	int cpu;
 
 	for (cpu = 0; cpu < v->cpus; cpu++) {
-		if (!read_device(cpu, name, sizeof(name)))
-			snprintf(name, sizeof(name), "none");
+		read_device(cpu, name, sizeof(name));
+		word(name);
 		if (strcmp(name, expected))
 			fail(v, "CPU%d ticks by %s, not %s", cpu, name,
 			     expected);
@@ -144,62 +128,42 @@ static void check_backend(struct verdict *v)
 		fail(v, "backend is %s, not %s", v->backend, expected);
 }
 
-/* One row of the table: add up the columns with these names */
-static void add_row(struct verdict *v, char *header, char *row)
+/* "name(rating)" of each, best first; those that are broken only tick if named */
+static void check_available(struct verdict *v)
 {
-	char *hsave, *rsave, *name, *value;
+	const char *expected = option("available", "");
+	char names[512] = "", line[512], *name, *save;
+	size_t len = 0;
 
-	value = strtok_r(row, " ", &rsave);
-	for (name = strtok_r(header, " ", &hsave); name && value;
-	     name = strtok_r(NULL, " ", &hsave),
-	     value = strtok_r(NULL, " ", &rsave)) {
-		if (!strcmp(name, "events"))
-			v->events += strtoull(value, NULL, 0);
-		else if (!strcmp(name, "early"))
-			v->early += strtoull(value, NULL, 0);
-		else if (!strcmp(name, "lost"))
-			v->lost += strtoull(value, NULL, 0);
-		else if (!strcmp(name, "refused"))
-			v->refused += strtoull(value, NULL, 0);
+	read_file("/sys/kernel/pv_timer/available_backends", line, sizeof(line));
+	for (name = strtok_r(line, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+		name[strcspn(name, "(")] = '\0';
+		if (strncmp(name, "broken-", 7))
+			len += snprintf(names + len, sizeof(names) - len, "%s%s",
+					len ? "," : "", name);
 	}
-}
-
-/**
- * read_stats() - Add up the statistics of pv_timer
- * @v: gets events, early and lost
- */
-void read_stats(struct verdict *v)
-{
-	char buf[4096], header[512], *line, *save;
-
-	if (read_file(STATS, buf, sizeof(buf)) <= 0)
-		return;
-	line = strtok_r(buf, "\n", &save);
-	snprintf(header, sizeof(header), "%s", line);
-	while ((line = strtok_r(NULL, "\n", &save))) {
-		char copy[sizeof(header)];
-
-		memcpy(copy, header, sizeof(header));
-		add_row(v, copy, line);
-	}
+	if (*expected && strcmp(names, expected))
+		fail(v, "backends are %s, not %s", names, expected);
 }
 
 /*
- * The core survives both, but a hypervisor that does so all the time is
+ * The core survives all of it, but a hypervisor that does so all the time is
  * broken. The odd one is not: hypervisors do lose timers.
  */
 static void check_stats(struct verdict *v)
 {
-	read_stats(v);
-	if (v->early * 1000 > v->events * EARLY_PERMILLE)
-		fail(v, "%llu early interrupts beside %llu events", v->early,
-		     v->events);
-	if (v->refused)
-		fail(v, "%llu refused deadlines beside %llu events", v->refused,
-		     v->events);
-	if (v->lost * 1000 > v->events * LOST_PERMILLE)
-		fail(v, "%llu lost interrupts beside %llu events", v->lost,
-		     v->events);
+	const long long *stats = v->stats.v;
+
+	read_stats(-1, &v->stats);
+	if (stats[PV_EARLY] * 1000 > stats[PV_EVENTS] * EARLY_PERMILLE)
+		fail(v, "%lld early interrupts beside %lld events", stats[PV_EARLY],
+		     stats[PV_EVENTS]);
+	if (stats[PV_REFUSED])
+		fail(v, "%lld refused deadlines beside %lld events", stats[PV_REFUSED],
+		     stats[PV_EVENTS]);
+	if (stats[PV_LOST] * 1000 > stats[PV_EVENTS] * LOST_PERMILLE)
+		fail(v, "%lld lost interrupts beside %lld events", stats[PV_LOST],
+		     stats[PV_EVENTS]);
 }
 
 static unsigned long long interrupts(void)
@@ -279,6 +243,7 @@ void run_checks(struct verdict *v)
 	check_cpus(v);
 	check_devices(v);
 	check_backend(v);
+	check_available(v);
 	check_stats(v);
 	check_nohz(v);
 	check_legacy(v);

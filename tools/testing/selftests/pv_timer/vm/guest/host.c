@@ -10,7 +10,6 @@
  * Descriptor VERDICT_FD of a run is its verdict channel. What arrives there is
  * passed on, together with exact counts of what the run cost its hypervisor.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

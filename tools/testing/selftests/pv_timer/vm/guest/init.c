@@ -11,15 +11,15 @@
  *			"lifecycle" while the host saves and restores it,
  *			or "probe" to show that the guest boots
  *   mode=default	how the kernel was booted: default, nohz-off, highres-off,
- *			or on a broken backend: broken
+ *			or far
  *   tests=sleep,tick	the programs of the suite, all if it is not there
  *   cpus=2		how many CPUs there should be
  *   device=pv_timer	the clock event device expected on each of them
  *   backend=kvm	the backend expected, "none" for the stock kernel
+ *   available=kvm,lapic-deadline  the backends that the guest can have, best first
  *   legacy=absent	whether a device that pv_timer replaces may exist
  *   runs=a,b root=/mnt dir=... count=uml	see host.c
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -316,9 +316,9 @@ static void tell_verdict(struct verdict *v)
 		 "plan=%d ok=%d skip=%d taint=%ld cpus=%d", v->plan, v->ok,
 		 v->skip, v->taint, v->cpus);
 	snprintf(state, sizeof(state),
-		 "clockevent=%s backend=%s nohz=%s legacy=%s lost=%llu linux=%s",
+		 "clockevent=%s backend=%s nohz=%s legacy=%s lost=%lld linux=%s",
 		 v->clockevent, v->backend, v->nohz ? "yes" : "no",
-		 v->legacy ? "present" : "absent", v->lost, u.release);
+		 v->legacy ? "present" : "absent", v->stats.v[PV_LOST], u.release);
 	tell("verdict %s mode=%s %s %s%s%s", v->reason[0] ? "FAIL" : "pass",
 	     option("mode", "default"), counts, state,
 	     v->reason[0] ? " reason=" : "", v->reason);

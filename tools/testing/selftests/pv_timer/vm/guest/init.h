@@ -13,6 +13,7 @@
 #include <stdnoreturn.h>
 
 #include "kselftest.h"
+#include "common.h"
 
 #define KSELFTEST_DIR	"/kselftest"
 #define SILENCE_SEC	60
@@ -29,10 +30,7 @@
  * @backend: the backend of pv_timer, "none" without pv_timer
  * @nohz: the tick stops while a CPU is idle
  * @legacy: a timer that pv_timer replaces is registered
- * @events: timer interrupts that pv_timer handed to the kernel
- * @early: interrupts before their deadline
- * @lost: deadlines that passed without an interrupt
- * @refused: deadlines that the hypervisor refused
+ * @stats: the statistics of pv_timer, of all CPUs
  * @stuck: nothing can be waited for any more
  * @reason: what is wrong, all of it; empty if nothing is
  */
@@ -44,7 +42,7 @@ struct verdict {
 	char backend[32];
 	bool nohz;
 	bool legacy;
-	unsigned long long events, early, lost, refused;
+	struct pv_stats stats;
 	bool stuck;
 	char reason[1000];
 };
@@ -68,7 +66,6 @@ void run_bench(struct verdict *v);
 
 /* checks.c: the state of the guest after them */
 void run_checks(struct verdict *v);
-void read_stats(struct verdict *v);
 
 /* lifecycle.c: what the host does to a running guest */
 void run_lifecycle(struct verdict *v);

@@ -18,8 +18,9 @@
  *   refine	the TSC is not as fast as the command line says, and Linux notices
  *   c3stop	the idle states of the device tree stop the timer
  *   restore	the host saves the guest, and restores it without its timers
+ *   stolen	the host stops the guest, freezes it, and starves one CPU after
+ *		another, while each of them sleeps again and again
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
@@ -30,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -41,7 +43,6 @@
 
 #include "init.h"
 
-#define MAX_CPUS	64
 #define SLEEPS		51
 #define HOTPLUGS	50
 #define RESTORES	3
@@ -53,20 +54,12 @@
 #define REFINE_SEC	8
 #define LOAD_SEC	3
 #define MAX_LATE_MS	3
+#define MAX_STOLEN_SEC	0.5
+#define LOST_SEC	1
 #define TRACING		"/sys/kernel/tracing"
 #define BROKEN		"/sys/module/broken/parameters"
 #define FILES		"/mnt"
 #define RTC		"/sys/class/rtc/rtc0"
-
-/* An error of the kernel that has no name outside */
-#define NOT_SUPPORTED	524
-
-/* The firmware of RISC-V stops a CPU after Linux, and starts none before */
-#ifdef __riscv
-#define FIRMWARE_TRIES	1000
-#else
-#define FIRMWARE_TRIES	1
-#endif
 
 /* Not every architecture has it */
 #ifndef SYS_kexec_file_load
@@ -76,15 +69,6 @@
 static const struct timespec one_ms = { .tv_nsec = 1000000 };
 
 static pid_t load[MAX_CPUS];
-
-static bool pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
-}
 
 /* It has to come back to a CPU that was offline */
 static pid_t start_load(int cpu)
@@ -135,41 +119,33 @@ static double lateness(int cpu)
 	return late[SLEEPS / 2];
 }
 
-/* The coarse clock has the resolution of the tick */
-static double period_ms(void)
-{
-	struct timespec ts;
-
-	clock_getres(CLOCK_MONOTONIC_COARSE, &ts);
-	return ts.tv_nsec / 1e6;
-}
-
 /* One test: each CPU ticks within a period. Return: the worst lateness */
 static double check_tick(struct verdict *v, const char *after)
 {
-	double late, worst = 0;
+	double late, worst = 0, limit = (double)tick_ns() / MSEC;
 	int cpu;
 
 	for (cpu = 0; cpu < get_nprocs(); cpu++) {
 		late = lateness(cpu);
-		if (late > period_ms())
+		if (late > limit)
 			fail(v, "after %s: CPU%d late by %.1f ms", after, cpu,
 			     late);
 		if (late > worst)
 			worst = late;
 	}
 	v->plan++;
-	v->ok += worst <= period_ms();
+	v->ok += worst <= limit;
 	return worst;
 }
 
 static void tell_state(const char *after, double worst)
 {
-	struct verdict stats = { };
+	struct pv_stats stats;
 
-	read_stats(&stats);
-	tell("note after %s: %.3f ms late, events=%llu early=%llu lost=%llu refused=%llu",
-	     after, worst, stats.events, stats.early, stats.lost, stats.refused);
+	read_stats(-1, &stats);
+	tell("note after %s: %.3f ms late, events=%lld early=%lld lost=%lld refused=%lld",
+	     after, worst, stats.v[PV_EVENTS], stats.v[PV_EARLY], stats.v[PV_LOST],
+	     stats.v[PV_REFUSED]);
 }
 
 static void serve_host(struct verdict *v)
@@ -188,19 +164,10 @@ static void serve_host(struct verdict *v)
 	fclose(host);
 }
 
-static void set_online(int cpu, const char *value)
+static void replug(int cpu, bool online)
 {
-	char path[64];
-	int err, tries = FIRMWARE_TRIES;
-
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-	while ((err = write_file(path, value)) && --tries > 0) {
-		if (err != -EINVAL && err != -NOT_SUPPORTED)
-			break;
-		nanosleep(&one_ms, NULL);
-	}
-	if (err)
-		die(path);
+	if (!set_online(cpu, online))
+		die("/sys/devices/system/cpu");
 }
 
 static void replug_cpus(struct verdict *v)
@@ -211,9 +178,9 @@ static void replug_cpus(struct verdict *v)
 
 	for (round = 1; round <= HOTPLUGS; round++) {
 		for (cpu = 1; cpu < cpus; cpu++)
-			set_online(cpu, "0");
+			replug(cpu, false);
 		for (cpu = 1; cpu < cpus; cpu++)
-			set_online(cpu, "1");
+			replug(cpu, true);
 		snprintf(after, sizeof(after), "hotplug %d", round);
 		late = check_tick(v, after);
 		if (late > worst)
@@ -381,8 +348,8 @@ static void adjust_tsc(struct verdict *v)
 	if (write_file(BROKEN "/ahead", "1"))
 		die(BROKEN);
 	for (round = 1; round <= ADJUSTMENTS; round++) {
-		set_online(1, "0");
-		set_online(1, "1");
+		replug(1, false);
+		replug(1, true);
 		late = check_tick(v, "adjustment of the TSC");
 		if (late > worst)
 			worst = late;
@@ -617,13 +584,99 @@ static void be_restored(struct verdict *v)
 	while (round < RESTORES && restore_once(v, best))
 		round++;
 	for (cpu = 0; round == RESTORES && cpu < get_nprocs(); cpu++) {
-		if (best[cpu] > period_ms())
+		if (best[cpu] > (double)tick_ns() / MSEC)
 			fail(v, "CPU%d ticked %.1f ms after the restore", cpu,
 			     best[cpu]);
 		if (best[cpu] > worst)
 			worst = best[cpu];
 	}
 	tell_state("restore", worst);
+}
+
+/*
+ * What a process on each CPU has seen of its sleeps of 1 to 8 ms, in seconds
+ *
+ * @shortest: less what was asked for, the worst
+ * @longest: with what was stolen meanwhile
+ */
+struct robbed {
+	int sleeps;
+	double shortest, longest;
+};
+
+static void sleep_and_look(struct robbed *r, int ms)
+{
+	const struct timespec ts = { .tv_nsec = ms * 1000000 };
+	double took = uptime();
+
+	nanosleep(&ts, NULL);
+	took = uptime() - took;
+	if (took - ms / 1e3 < r->shortest)
+		r->shortest = took - ms / 1e3;
+	if (took > r->longest)
+		r->longest = took;
+	r->sleeps++;
+}
+
+static void watch_cpus(struct robbed *robbed)
+{
+	int cpu, ms;
+
+	stop_load();
+	for (cpu = 0; cpu < get_nprocs(); cpu++) {
+		load[cpu] = fork();
+		if (load[cpu] < 0)
+			die("fork");
+		if (!load[cpu])
+			pin(cpu);
+		for (ms = 0; !load[cpu]; ms = (ms + 3) % 8)
+			sleep_and_look(&robbed[cpu], ms + 1);
+	}
+}
+
+static void judge_robbed(struct verdict *v, const char *how, int cpu, struct robbed *r)
+{
+	bool ok = r->sleeps && r->shortest >= 0 &&
+		  r->longest < MAX_STOLEN_SEC + LOST_SEC;
+
+	tell("note %s: CPU%d slept %d times, for %.0f ms at most", how, cpu, r->sleeps,
+	     r->longest * 1000);
+	if (!ok)
+		fail(v, "%s: CPU%d slept %d times, %.3f ms too short, for %.0f ms", how,
+		     cpu, r->sleeps, 0 - r->shortest * 1000, r->longest * 1000);
+	v->plan++;
+	v->ok += ok;
+}
+
+/* The host asks by a line on the console when it is done */
+static void be_robbed_once(struct verdict *v, const char *how, struct robbed *robbed)
+{
+	char line[16];
+	int cpu;
+
+	memset(robbed, 0, sizeof(*robbed) * MAX_CPUS);
+	tell("steal %s", how);
+	if (read(STDIN_FILENO, line, sizeof(line)) < 0)
+		die("console");
+	for (cpu = 0; cpu < get_nprocs(); cpu++)
+		judge_robbed(v, how, cpu, &robbed[cpu]);
+	tell_state(how, check_tick(v, how));
+}
+
+/* The clock of the guest need not agree with that of the host any more */
+static void be_robbed(struct verdict *v)
+{
+	static const char * const ways[] = { "stopped", "frozen", "starved" };
+	struct robbed *robbed = mmap(NULL, sizeof(*robbed) * MAX_CPUS, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	size_t i;
+
+	if (robbed == MAP_FAILED)
+		die("mmap");
+	tell("end %.6f", uptime());
+	watch_cpus(robbed);
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		be_robbed_once(v, ways[i], robbed);
 }
 
 static const struct {
@@ -640,6 +693,7 @@ static const struct {
 	{ "refine", refine_tsc },
 	{ "c3stop", stop_in_idle },
 	{ "restore", be_restored },
+	{ "stolen", be_robbed },
 };
 
 static void take(struct verdict *v, const char *name)
