@@ -51,9 +51,10 @@ run: T ?= kvm
 shell debug: T ?= tcg
 list: T ?= kvm
 compare: T ?= goldfish
+matrix: T := tcg
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
-.PHONY: help run vm shell debug list readme compare bench kunit model check count test test-all \
+.PHONY: help run vm shell debug list readme compare matrix bench kunit model check count test test-all \
 	apply unapply status series compile_commands clean
 .NOTPARALLEL:
 
@@ -61,9 +62,11 @@ help:
 	@echo 'make run               boot a guest on KVM and report how it ticks'
 	@echo 'make vm T=kvm,tcg,um   boot the named targets, one verdict each; there are'
 	@echo '$(TARGETS)' | fold -s -w 54 | sed 's/^/                       /'
-	@echo '        MODES=default  one boot each; also nohz-off, highres-off, and'
+	@echo '        MODES=default  one boot each; also nohz-off, highres-off, far: a'
+	@echo '                       sleep of an hour, which takes none on tcg; and'
 	@echo '                       lifecycle: save and restore, hotplug, kexec,'
-	@echo '                       suspend, time travel; faults, on kvm and tcg: a'
+	@echo '                       suspend, time travel, stolen time; choose: the other'
+	@echo '                       backends of a target; faults, on kvm and tcg: a'
 	@echo '                       restore that has lost the timers'
 	@echo '        TEST=sleep,tick  only these programs of the suite, no lifecycle'
 	@echo '        BROKEN=never   with a broken backend (never, early, drop, storm):'
@@ -74,6 +77,8 @@ help:
 	@echo 'make readme            put their last results into the table of README.md'
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
 	@echo '                       kernel against pv_timer'
+	@echo 'make matrix            which tests turn red on which broken backend, and if'
+	@echo '                       that is as it has to be; KINDS=early,late'
 	@echo 'make bench             count instructions and exits, a stock kernel against'
 	@echo '                       pv_timer: T=tcg,tcg-2,tcg-4,tcg-16 (CPUs),xen-pv,'
 	@echo '                       kvm-tsc,kvm-clock,hyperv,um; also LINUX=6.12,7.3'
@@ -99,7 +104,7 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm shell debug list compare:
+run vm shell debug list compare matrix:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM on x86, broken on purpose
+ * The local APIC timer, broken on purpose
  *
  * Each backend breaks one promise of the contract, to show that the core
- * survives it and that the tests notice. They tick only when they are named.
- * What the parameters of this file do happens to whatever ticks.
+ * survives it and that the tests notice: vm/matrix.py says which of them. They
+ * tick only when they are named. What the parameters of this file do happens to
+ * whatever ticks.
  */
+#include <linux/clocksource.h>
 #include <linux/cpufeature.h>
 #include <linux/cpuhotplug.h>
-#include <linux/kvm_para.h>
+#include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/init.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/pv_timer_compat.h>
 #include <linux/smp.h>
+#include <linux/string.h>
 
 #include <asm/apic.h>
 #include <asm/msr.h>
@@ -20,9 +27,48 @@
 
 #include "lapic.h"
 
+/* As far as a one-shot count of 32 bits reaches, from a TSC of 1 GHz on */
+#define BROKEN_REACH	BIT_ULL(36)
+
+static DEFINE_PER_CPU(unsigned int, broken_arms);
+
+static bool broken_has_deadline(void)
+{
+	return boot_cpu_has(X86_FEATURE_TSC_DEADLINE_TIMER);
+}
+
+static u64 broken_probe_oneshot(void)
+{
+	u64 reach;
+
+	return lapic_oneshot_hz(&reach);
+}
+
 static u64 broken_probe(void)
 {
-	return kvm_para_available() ? lapic_deadline_hz() : 0;
+	return lapic_deadline_hz() ?: broken_probe_oneshot();
+}
+
+static int broken_arm(u64 deadline)
+{
+	return broken_has_deadline() ? lapic_deadline_arm(deadline) :
+				       lapic_oneshot_arm(deadline);
+}
+
+static void broken_disarm(void)
+{
+	if (broken_has_deadline())
+		lapic_deadline_disarm();
+	else
+		lapic_oneshot_disarm();
+}
+
+static void broken_start(void)
+{
+	if (broken_has_deadline())
+		lapic_deadline_start();
+	else
+		lapic_oneshot_start();
 }
 
 static int broken_arm_never(u64 deadline)
@@ -30,29 +76,155 @@ static int broken_arm_never(u64 deadline)
 	return 0;
 }
 
+/* Half way */
 static int broken_arm_early(u64 deadline)
 {
-	u64 now = lapic_timer_now();
+	u64 now = rdtsc();
 
-	if (deadline > now)
-		deadline = now + (deadline - now) / 2;
-	return lapic_deadline_arm(deadline);
+	return broken_arm(now + pv_timer_left(deadline, now) / 2);
 }
 
-static DEFINE_PER_CPU(unsigned int, broken_arms);
+static int broken_arm_unless(bool lost, u64 deadline)
+{
+	if (!lost)
+		return broken_arm(deadline);
+	broken_disarm();
+	return 0;
+}
 
 /* Not on the boot CPU: one that has lost its interrupt needs another to notice */
 static int broken_arm_drop(u64 deadline)
 {
-	bool drop = smp_processor_id() && this_cpu_inc_return(broken_arms) % 100 == 0;
+	return broken_arm_unless(this_cpu_inc_return(broken_arms) % 100 == 0 &&
+				 smp_processor_id(), deadline);
+}
 
-	return lapic_deadline_arm(drop ? 0 : deadline);
+static int broken_arm_drop_all(u64 deadline)
+{
+	return broken_arm_unless(this_cpu_inc_return(broken_arms) % 20 == 0, deadline);
+}
+
+/* Once */
+static int broken_arm_forget(u64 deadline)
+{
+	return broken_arm_unless(this_cpu_inc_return(broken_arms) == 500, deadline);
+}
+
+/* By one and a half jiffies: two would be taken for a loss */
+static int broken_arm_late(u64 deadline)
+{
+	return broken_arm(deadline + tsc_khz * 1500ULL / HZ);
+}
+
+/* One in twelve by more than a second */
+static int broken_arm_tardy(u64 deadline)
+{
+	bool tardy = this_cpu_inc_return(broken_arms) % 12 == 0;
+
+	return broken_arm(deadline + (tardy ? tsc_khz * 1200ULL : 0));
+}
+
+/* One in eight, as by a comparator on equality, which would have to say so */
+static int broken_arm_past(u64 deadline)
+{
+	bool passed = (s64)(deadline - rdtsc()) <= 0;
+
+	return broken_arm_unless(passed && this_cpu_inc_return(broken_arms) % 8 == 0,
+				 deadline);
+}
+
+/* At 2^32 ns from now */
+static int broken_arm_cap(u64 deadline)
+{
+	u64 now = rdtsc();
+
+	return broken_arm(now + min(pv_timer_left(deadline, now), tsc_khz * 4295ULL));
+}
+
+/* One in four of the boot CPU interrupts the next CPU as well */
+static int broken_arm_twice(u64 deadline)
+{
+	if (!smp_processor_id() && this_cpu_inc_return(broken_arms) % 4 == 0 && cpu_online(1))
+		__apic_send_IPI(1, LOCAL_TIMER_VECTOR);
+	return broken_arm(deadline);
+}
+
+static int broken_arm_refuse_always(u64 deadline)
+{
+	return -EIO;
+}
+
+/* Twenty in a row, again and again */
+static int broken_arm_refuse_in_row(u64 deadline)
+{
+	return this_cpu_inc_return(broken_arms) % 500 < 480 ? broken_arm(deadline) : -EIO;
+}
+
+/* Counter and comparator are 100 s ahead for some jiffies, then for some they are not */
+static u64 broken_ahead_by(void)
+{
+	return rdtsc() & BIT_ULL(28) ? tsc_khz * 100000ULL : 0;
+}
+
+static u64 broken_now_jump(void)
+{
+	return rdtsc() + broken_ahead_by();
+}
+
+static int broken_arm_jump(u64 deadline)
+{
+	return broken_arm(deadline - broken_ahead_by());
+}
+
+static u64 broken_probe_off1(void)
+{
+	return div_u64(broken_probe() * 101, 100);
+}
+
+/* That of the boot CPU is ahead of the others by 20 ms */
+static u64 broken_behind(void)
+{
+	return raw_smp_processor_id() ? tsc_khz * 20ULL : 0;
+}
+
+static u64 broken_now_clock(void)
+{
+	return rdtsc() - broken_behind();
+}
+
+static int broken_arm_clock(u64 deadline)
+{
+	return broken_arm(deadline + broken_behind());
+}
+
+static u64 broken_read_clock(struct clocksource *cs)
+{
+	return broken_now_clock();
+}
+
+/*
+ * Off by 1 %, and of no use to user space. Every backend is probed: the clock is not there
+ * for the others.
+ */
+static u64 __ref broken_probe_clock(void)
+{
+	struct pv_timer_clock clock = {
+		.name		= "broken",
+		.rating		= 500,
+		.hz		= broken_probe_off1(),
+		.counter	= broken_now_clock,
+		.read		= broken_read_clock,
+	};
+
+	if (!strstr(saved_command_line, "pv_timer=broken-clock"))
+		return 0;
+	return IS_ERR(pv_timer_register_clock(&clock)) ? 0 : clock.hz;
 }
 
 /* Its clock is ahead of the guest's by 200 us, so each interrupt comes early */
 static int broken_arm_storm(u64 deadline)
 {
-	return lapic_deadline_arm(deadline - tsc_khz / 5);
+	return broken_arm(deadline - tsc_khz / 5);
 }
 
 /*
@@ -65,15 +237,12 @@ static int broken_arm_compare(u64 deadline)
 	u64 adjust;
 
 	rdmsrq(MSR_IA32_TSC_ADJUST, adjust);
-	return lapic_deadline_arm(deadline + adjust);
+	return broken_arm(deadline + adjust);
 }
 
 static void broken_forget_this_cpu(void *unused)
 {
-	if (boot_cpu_has(X86_FEATURE_TSC_DEADLINE_TIMER))
-		lapic_deadline_disarm();
-	else
-		lapic_oneshot_disarm();
+	broken_disarm();
 	apic_write(APIC_LVTT, LOCAL_TIMER_VECTOR | APIC_LVT_MASKED);
 }
 
@@ -121,24 +290,72 @@ static const struct kernel_param_ops broken_ahead_ops = {
 };
 module_param_cb(ahead, &broken_ahead_ops, NULL, 0200);
 
-#define BROKEN_BACKEND(kind)						\
-	static const struct pv_timer_backend broken_##kind = {		\
-		.name		= "broken-" #kind,			\
-		.rating		= PV_TIMER_RATING_NATIVE,		\
-		.flags		= PV_TIMER_NOFAIL | PV_TIMER_LOSES_STATE |	\
-				  PV_TIMER_ON_REQUEST,			\
-		.cs_id		= CSID_X86_TSC,				\
-		.vector		= LOCAL_TIMER_VECTOR,			\
-		.probe		= broken_probe,				\
-		.now		= lapic_timer_now,			\
-		.arm		= broken_arm_##kind,			\
-		.disarm		= lapic_deadline_disarm,		\
-		.cpu_start	= lapic_deadline_start,			\
-	};								\
-	PV_TIMER_BACKEND(broken_##kind)
+#define BROKEN_FLAGS	(PV_TIMER_LOSES_STATE | PV_TIMER_ON_REQUEST)
 
-BROKEN_BACKEND(never);
-BROKEN_BACKEND(early);
-BROKEN_BACKEND(drop);
-BROKEN_BACKEND(storm);
-BROKEN_BACKEND(compare);
+#define BROKEN_BACKEND(kind, title, ...)				\
+	static const struct pv_timer_backend broken_timer_##kind = {	\
+		.name		= "broken-" title,			\
+		.vector		= LOCAL_TIMER_VECTOR,			\
+		__VA_ARGS__						\
+	};								\
+	PV_TIMER_BACKEND(broken_timer_##kind)
+
+/* What of a backend is right where nothing else is said */
+#define BROKEN_GOOD_RATING	.rating = PV_TIMER_RATING_NATIVE, .max_ticks = BROKEN_REACH
+#define BROKEN_GOOD_FLAGS		.flags = BROKEN_FLAGS | PV_TIMER_NOFAIL
+#define BROKEN_GOOD_COUNTER	.cs_id = CSID_X86_TSC, .probe = broken_probe, \
+				.now = lapic_timer_now
+#define BROKEN_GOOD_ARM		.arm = broken_arm
+#define BROKEN_GOOD_DISARM	.disarm = broken_disarm
+#define BROKEN_GOOD_START		.cpu_start = broken_start
+
+#define BROKEN_ARM(kind, title)						\
+	BROKEN_BACKEND(kind, title, BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS,	\
+		       BROKEN_GOOD_COUNTER, BROKEN_GOOD_DISARM, BROKEN_GOOD_START, \
+		       .arm = broken_arm_##kind)
+
+#define BROKEN_REFUSE(kind, title)					\
+	BROKEN_BACKEND(kind, title, BROKEN_GOOD_RATING, BROKEN_GOOD_COUNTER, \
+		       BROKEN_GOOD_DISARM, BROKEN_GOOD_START,		\
+		       .flags = BROKEN_FLAGS, .arm = broken_arm_##kind)
+
+BROKEN_ARM(never, "never");
+BROKEN_ARM(early, "early");
+BROKEN_ARM(storm, "storm");
+BROKEN_ARM(late, "late");
+BROKEN_ARM(tardy, "tardy");
+BROKEN_ARM(drop, "drop");
+BROKEN_ARM(drop_all, "drop-all");
+BROKEN_ARM(forget, "forget");
+BROKEN_ARM(twice, "twice");
+BROKEN_ARM(past, "past");
+BROKEN_ARM(compare, "compare");
+BROKEN_REFUSE(refuse_always, "refuse-always");
+BROKEN_REFUSE(refuse_in_row, "refuse-in-row");
+
+BROKEN_BACKEND(jump, "jump", BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS, BROKEN_GOOD_DISARM,
+	       BROKEN_GOOD_START, .cs_id = CSID_X86_TSC, .probe = broken_probe,
+	       .now = broken_now_jump, .arm = broken_arm_jump);
+
+/* It says that it reaches further, so that the core arms no pieces */
+BROKEN_BACKEND(cap, "cap", BROKEN_GOOD_FLAGS, BROKEN_GOOD_COUNTER, BROKEN_GOOD_DISARM,
+	       BROKEN_GOOD_START, .rating = PV_TIMER_RATING_NATIVE, .arm = broken_arm_cap);
+
+/* Not by the clock, which would set it right */
+BROKEN_BACKEND(off1, "off1", BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS, BROKEN_GOOD_ARM,
+	       BROKEN_GOOD_DISARM, BROKEN_GOOD_START, .probe = broken_probe_off1,
+	       .now = lapic_timer_now);
+
+BROKEN_BACKEND(clock, "clock", BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS, BROKEN_GOOD_DISARM,
+	       BROKEN_GOOD_START, .probe = broken_probe_clock, .now = broken_now_clock,
+	       .arm = broken_arm_clock);
+
+/* Below the timers that it is to replace */
+BROKEN_BACKEND(low, "low", BROKEN_GOOD_FLAGS, BROKEN_GOOD_COUNTER, BROKEN_GOOD_ARM,
+	       BROKEN_GOOD_DISARM, BROKEN_GOOD_START, .max_ticks = BROKEN_REACH,
+	       .rating = 1);
+
+/* As short as the core takes it, at a TSC of 1 GHz: an idle CPU wakes up again and again */
+BROKEN_BACKEND(short, "short", BROKEN_GOOD_FLAGS, BROKEN_GOOD_COUNTER, BROKEN_GOOD_ARM,
+	       BROKEN_GOOD_DISARM, BROKEN_GOOD_START, .max_ticks = BIT_ULL(24),
+	       .rating = PV_TIMER_RATING_NATIVE);
