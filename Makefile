@@ -54,7 +54,8 @@ compare: T ?= goldfish
 matrix: T := tcg
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
-.PHONY: help run vm shell debug list readme compare matrix bench kunit model check count test test-all \
+.PHONY: help run vm shell debug list readme compare matrix bench kunit kunit-faults \
+	model check count test test-all \
 	apply unapply status series compile_commands clean
 .NOTPARALLEL:
 
@@ -83,6 +84,8 @@ help:
 	@echo '                       pv_timer: T=tcg,tcg-2,tcg-4,tcg-16 (CPUs),xen-pv,'
 	@echo '                       kvm-tsc,kvm-clock,hyperv,um; also LINUX=6.12,7.3'
 	@echo 'make kunit             unit tests of the core, on UML, natively'
+	@echo 'make kunit-faults      put faults into the core: a unit test has to name each;'
+	@echo '                       FAULT=K4'
 	@echo 'make model             proof that the core leaves no timer unarmed, and faults'
 	@echo '                       that it finds; PLAN=quick: one CPU, no faults; SEED=n'
 	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
@@ -124,6 +127,9 @@ bench:
 kunit: apply
 	$(call need,$(PACKAGES_BUILD))
 	@scripts/kunit $(TREE) $(DIR)/kunit $(KUNITCONFIG)
+
+kunit-faults: kunit
+	@scripts/kunit-faults $(TREE) $(DIR)/kunit $(FAULT)
 
 model:
 	@scripts/need gcc libc6-dev mmdebstrap

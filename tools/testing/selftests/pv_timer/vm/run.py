@@ -35,7 +35,6 @@ BROKEN = ("never", "refuse-always", "refuse-in-row", "early", "storm", "cap", "l
 RUN_LIMIT = 180
 
 
-
 def tests(opts):
     """Which programs of the suite are asked for"""
     return f"pvt.tests={opts.tests}" if opts.tests else ""
