@@ -372,7 +372,7 @@ out:
 }
 
 /* When the device of @cpu is to interrupt next, by the monotonic clock */
-long long next_event(int cpu)
+long long next_interrupt(int cpu)
 {
 	FILE *file = fopen("/proc/timer_list", "r");
 	long long next = -1;

@@ -76,7 +76,7 @@ void read_device(int cpu, char *buf, size_t size);
 const char *pv_timer_absent(void);
 bool read_stats(int cpu, struct pv_stats *stats);
 long long timer_interrupts(int cpu);
-long long next_event(int cpu);
+long long next_interrupt(int cpu);
 long long coupling(void);
 long long idle_ns(int cpu);
 long long clock_syscalls(int calls);

@@ -32,7 +32,7 @@ static void *watch_device(void *arg)
 	pin(far->other);
 	for (i = 0; i < 100; i++) {
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &step, NULL);
-		ahead = next_event(far->cpu) - now_ns(CLOCK_MONOTONIC);
+		ahead = next_interrupt(far->cpu) - now_ns(CLOCK_MONOTONIC);
 		if (ahead > far->ahead)
 			far->ahead = ahead;
 	}

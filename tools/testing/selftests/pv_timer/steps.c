@@ -180,7 +180,8 @@ struct sleeper {
 	long long until, early, woke;
 };
 
-static pthread_barrier_t armed;
+/* A futex of it has to be aligned, which an int of m68k need not be */
+static pthread_barrier_t armed __attribute__((aligned(8)));
 
 static void *sleeper_thread(void *arg)
 {
@@ -484,10 +485,13 @@ static void *steered_thread(void *arg)
 	return NULL;
 }
 
-/* Who does not follow a clock that is ten percent fast is late by that. */
+/*
+ * Who does not follow a clock that is ten percent fast is late by that: a timer whose
+ * counter is not the clock's, here and with any other clock event device.
+ */
 static void expect_followed(struct __test_metadata *_metadata, const struct steered *s)
 {
-	long long best = LLONG_MAX;
+	long long best = LLONG_MAX, limit = STEERED_NS / (coupling() > 0 ? 20 : 8);
 	int i;
 
 	for (i = 0; i < STEERED_TIMES; i++) {
@@ -499,16 +503,17 @@ static void expect_followed(struct __test_metadata *_metadata, const struct stee
 		if (s->late[i] < best)
 			best = s->late[i];
 	}
-	EXPECT_LT(best, STEERED_NS / 20)
+	EXPECT_LT(best, limit)
 		TH_LOG("the timer does not follow the clock: %lld us late on CPU %d",
 		       best / USEC, s->cpu);
 }
 
+/* To half of what it is steered by: reading two clocks takes time on a slow machine */
 static void expect_rate(struct __test_metadata *_metadata, double rate, int percent)
 {
-	EXPECT_LT(rate, 1.01 + percent / 100.0)
+	EXPECT_LT(rate, 1.05 + percent / 100.0)
 		TH_LOG("the clock runs at %.3f of its speed", rate);
-	EXPECT_GT(rate, 0.99 + percent / 100.0)
+	EXPECT_GT(rate, 0.95 + percent / 100.0)
 		TH_LOG("the clock runs at %.3f of its speed", rate);
 }
 

@@ -103,7 +103,7 @@ KINDS = {
     "off1": Kind("the counter has the frequency that is stated", {
         "device.clock_is_coupled": "uncoupled",
         "sleep.late_by_no_share": "frequency is off"}, {
-            "steer.*": "does not follow", "stats.no_deadline_is_lost": LOST}),
+            "stats.no_deadline_is_lost": LOST}),
     "clock": Kind("the clock is the same on all CPUs, and as fast as stated", {
         "clock.as_fast_as_the_rtc": "clock is slow|clock is fast",
         "clock.*.never_backward": "goes back",
@@ -111,7 +111,7 @@ KINDS = {
             "stats.no_deadline_is_lost": LOST, "far.*": "was told of"}),
     "low": Kind("is rated above what it replaces", {
         "device.pv_timer_on_every_cpu": "ticks through"}, {
-            "tick.*": NO_TICK, "steer.*": "does not follow"}),
+            "tick.*": NO_TICK}),
 }
 
 

@@ -343,6 +343,7 @@ static void run_tests(void)
 	if (!v.stuck)
 		run_checks(&v);
 	tell("end %.6f", uptime());
+	tell_results(&v);
 	tell_verdict(&v);
 }
 

@@ -32,6 +32,7 @@
  * @legacy: a timer that pv_timer replaces is registered
  * @stats: the statistics of pv_timer, of all CPUs
  * @stuck: nothing can be waited for any more
+ * @results: of the tests, a line each; NULL if none were run
  * @reason: what is wrong, all of it; empty if nothing is
  */
 struct verdict {
@@ -44,6 +45,7 @@ struct verdict {
 	bool legacy;
 	struct pv_stats stats;
 	bool stuck;
+	char *results;
 	char reason[1000];
 };
 
@@ -61,6 +63,7 @@ bool read_lines(int fd, int timeout_sec, line_fn fn, void *arg);
 
 /* suite.c: the test programs */
 void run_suite(struct verdict *v);
+void tell_results(struct verdict *v);
 void run_report(struct verdict *v);
 void run_bench(struct verdict *v);
 

@@ -64,9 +64,10 @@ static void count_failure(struct suite *s, const char *name)
 /* The name of a test that is in no fixture starts with "global." */
 static void full_name(struct suite *s, const char *result, char *name, size_t size)
 {
-	char test[128] = "";
+	char test[128];
 
-	sscanf(result, "%*d %127s", test);
+	if (sscanf(result, "%*d %127s", test) != 1)
+		*test = '\0';
 	if (!strncmp(test, "global.", 7))
 		snprintf(name, size, "%s.%s", s->program, test + 7);
 	else
@@ -111,8 +112,7 @@ static void keep_reason(struct suite *s, const char *line)
 	bool expected;
 	int start = 0;
 
-	sscanf(line, "# %*[^:]:%*d:%*[^:]:%n", &start);
-	if (!start)
+	if (sscanf(line, "# %*[^:]:%*d:%*[^:]:%n", &start) < 0 || !start)
 		return;
 	expected = !strncmp(line + start, "Expected", 8);
 	if (*s->why ? s->unexplained : expected)
@@ -282,12 +282,11 @@ void run_suite(struct verdict *v)
 	static char buffer[1 << 16];
 	struct suite s = { .v = v, .console = fopen("/dev/console", "w") };
 	int silence = is_far() ? FAR_SEC : SILENCE_SEC;
-	char *results, *line, *save;
 	size_t size;
 
 	if (!s.console)
 		die("/dev/console");
-	s.results = open_memstream(&results, &size);
+	s.results = open_memstream(&v->results, &size);
 	setvbuf(s.console, buffer, _IOFBF, sizeof(buffer));
 	if (run(suite_command(), silence, suite_line, &s) < 0)
 		fail(v, "tests silent for %d s after: %s", silence, s.last);
@@ -295,9 +294,26 @@ void run_suite(struct verdict *v)
 	tcdrain(fileno(s.console));
 	fclose(s.console);
 	fclose(s.results);
-	for (line = strtok_r(results, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		tell("%s", line);
 	judge_suite(&s);
+}
+
+/**
+ * tell_results() - Tell the host of each test that failed or was skipped, and why
+ * @v: what run_suite() has filled in
+ *
+ * And of the others, where the host asks for all of them. It takes seconds where a serial
+ * line is emulated, and interrupts: at the end of all that is judged.
+ */
+void tell_results(struct verdict *v)
+{
+	char *line, *save;
+
+	if (!v->results)
+		return;
+	for (line = strtok_r(v->results, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		if (is_far() || !strstr(line, " green"))
+			tell("%s", line);
 }
 
 static void report_line(char *line, void *arg)
