@@ -5,6 +5,7 @@
  */
 #include <limits.h>
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <sys/timerfd.h>
 #include <sys/timex.h>
@@ -181,7 +182,7 @@ struct sleeper {
 };
 
 /* A futex of it has to be aligned, which an int of m68k need not be */
-static pthread_barrier_t armed __attribute__((aligned(8)));
+static alignas(8) pthread_barrier_t armed;
 
 static void *sleeper_thread(void *arg)
 {
