@@ -73,7 +73,7 @@ KINDS = {
         "far.hour.*": CAPPED}, {"far.twenty_seconds.*": CAPPED}),
     "late": Kind("not a jiffy after the deadline", {
         "sleep.millisecond_takes_about_one": LATE, "hotplug.no_timer_is_lost": LATE,
-        "hotplug.tick_works_afterwards": NO_TICK, "tick.busy.interrupts": NO_TICK}),
+        "hotplug.tick_works_afterwards": NO_TICK}, {"tick.busy.interrupts": NO_TICK}),
     "tardy": Kind("each one in time", {
         "stats.no_deadline_is_lost": LOST, "sleep.*.never_early": LOST,
         "sleep.millisecond_takes_about_one": LOST}, {
