@@ -249,8 +249,11 @@ static int pv_timer_add(const struct pv_timer_backend *backend)
 	for (i = 0; i < pv_timer_nr_known; i++)
 		if (!strcmp(pv_timer_known[i].backend->name, backend->name))
 			return -EEXIST;
-	if (pv_timer_nr_known == PV_TIMER_MAX_BACKENDS)
+	if (pv_timer_nr_known == PV_TIMER_MAX_BACKENDS) {
+		pr_err("%s: %u backends are known already\n", backend->name,
+		       PV_TIMER_MAX_BACKENDS);
 		return -ENOSPC;
+	}
 	hz = backend->probe();
 	if (!hz)
 		return -ENODEV;

@@ -141,10 +141,10 @@ static int broken_arm_cap(u64 deadline)
 	return broken_arm(now + min(pv_timer_left(deadline, now), tsc_khz * 4295ULL));
 }
 
-/* One in four of the boot CPU interrupts the next CPU as well */
+/* What the boot CPU arms interrupts the next CPU as well, and at once */
 static int broken_arm_twice(u64 deadline)
 {
-	if (!smp_processor_id() && this_cpu_inc_return(broken_arms) % 4 == 0 && cpu_online(1))
+	if (!smp_processor_id() && cpu_online(1))
 		__apic_send_IPI(1, LOCAL_TIMER_VECTOR);
 	return broken_arm(deadline);
 }

@@ -22,6 +22,12 @@
  */
 #define LOST_AFTER	SEC
 
+/*
+ * How many early interrupts there may be beside a thousand events. Each costs one more
+ * interrupt, and each event more than one exit: this many are not seen in what a load costs.
+ */
+#define EARLY_PERMILLE	2
+
 #define MAX_CPUS	256
 
 /* The columns of the statistics in debugfs */

@@ -61,7 +61,7 @@ TEST(backend_is_the_one_asked_for)
 /* The clocks that are no function of the counter of any backend */
 static bool is_another_clock(const char *name)
 {
-	return !strcmp(name, "acpi_pm") || !strcmp(name, "hpet") || !strcmp(name, "jiffies");
+	return !strcmp(name, "acpi_pm") || !strcmp(name, "hpet");
 }
 
 /*
@@ -103,7 +103,7 @@ static bool may_lack_vdso(const char *name)
 {
 	static const char * const names[] = {
 		"kvm-clock", "xen", "hyperv_clocksource_msr", "goldfish", "goldfish_timer",
-		"timer", "acpi_pm", "hpet", "jiffies",
+		"timer", "acpi_pm", "hpet",
 	};
 	int i;
 

@@ -4,8 +4,9 @@
 
 Each kind of broken.c breaks one promise of the contract. The table below says which tests
 have to notice, and what they have to say; all others have to stay green. A test that no
-kind turns red is a defect as well. The guests are emulated by the number of instructions,
-so that no result depends on how busy this machine is.
+kind turns red is a defect as well, but for those of what only the core does. The guests
+are emulated by the number of instructions, so that no result depends on how busy this
+machine is.
 
 Exit status: 0 all is as expected, 1 it is not, 2 the harness failed.
 """
@@ -30,6 +31,7 @@ CPUS = 2
 LIMIT = 600
 USUAL = 30
 HANG = 60
+
 
 class Kind(NamedTuple):
     """What is broken, and how that is seen"""
@@ -94,7 +96,7 @@ KINDS = {
         "stats.no_deadline_is_lost": LOST}, {
             "far.*": LOST, "deadline.*": LOST, "sleep.*": LOST}),
     "twice": Kind("interrupts once, and one CPU", {
-        "deadline.cancelled": UNARMED}, {
+        "deadline.cancelled": UNARMED, "stats.no_interrupt_is_spurious": UNARMED}, {
             "stats.no_interrupt_is_early": EARLY, "far.*": CAPPED, "steer.*": "PV_EARLY"}),
     "short": Kind("reaches further than some jiffies", {
         "tick.idle.interrupts": "the tick goes on"}),
@@ -157,7 +159,8 @@ def wrong(kind, name, result, why):
 def judge(found):
     """Each thing that is not as expected"""
     for kind, (tests, reason) in found.items():
-        if bool(tests) == KINDS[kind].hangs:
+        hung = not tests and reason.startswith("time-out")
+        if not (hung if KINDS[kind].hangs else tests):
             yield kind, "the guest", "comes to its end" if tests else f"has failed: {reason}"
         for name, (result, why) in tests.items():
             text = wrong(kind, name, result, why)

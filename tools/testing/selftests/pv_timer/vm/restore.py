@@ -89,9 +89,13 @@ class Machine:
         machine.migrated()
         machine.ask("cont")
         time.sleep(PATIENCE)
-        machine.process.stdin.write(b"\n")
-        machine.process.stdin.flush()
+        machine.question()
         return machine
+
+    def question(self):
+        """Ask the guest what came of it"""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
 
     def lines(self):
         """What the guest says on the verdict channel"""
@@ -100,6 +104,15 @@ class Machine:
             while data := channel.read(4096):
                 *lines, rest = (rest + data).split(b"\n")
                 yield from (line + b"\n" for line in lines)
+
+
+def wrapped(usage):
+    """Return: the command that is wrapped, and the verdict channel that it was given"""
+    command = sys.argv[1:]
+    for arg in command:
+        if arg.startswith(CHANNEL):
+            return command, int(arg[len(CHANNEL):])
+    return sys.exit(usage)
 
 
 def pass_on(machine, channel, until):
@@ -113,11 +126,7 @@ def pass_on(machine, channel, until):
 
 def main():
     """Usage: restore.py COMMAND..."""
-    command = sys.argv[1:]
-    channel = next((int(arg[len(CHANNEL):]) for arg in command
-                    if arg.startswith(CHANNEL)), None)
-    if channel is None:
-        sys.exit(f"{main.__doc__}\n\n{__doc__}")
+    command, channel = wrapped(f"{main.__doc__}\n\n{__doc__}")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         state = os.path.join(directory, "state")
         machine = Machine(command, directory, 1)

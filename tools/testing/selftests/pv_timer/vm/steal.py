@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from restore import CHANNEL, Machine
+from restore import Machine, wrapped
 
 # How often, and for how many seconds: never for long enough to take a sleep for lost
 PIECES = 12
@@ -80,11 +80,7 @@ def steal(machine, how):
 
 def main():
     """Usage: steal.py COMMAND..."""
-    command = sys.argv[1:]
-    channel = next((int(arg[len(CHANNEL):]) for arg in command
-                    if arg.startswith(CHANNEL)), None)
-    if channel is None:
-        sys.exit(f"{main.__doc__}\n\n{__doc__}")
+    command, channel = wrapped(f"{main.__doc__}\n\n{__doc__}")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         machine = Machine(command, directory, 1)
         for line in machine.lines():
@@ -94,8 +90,7 @@ def main():
             how = line[len(STEAL):].decode().strip()
             stolen = steal(machine, how)
             os.write(channel, f"pvt: note {how} for {stolen:.3f} s\n".encode())
-            machine.process.stdin.write(b"\n")
-            machine.process.stdin.flush()
+            machine.question()
         return machine.process.wait()
 
 

@@ -19,7 +19,6 @@
 #define CLOCKEVENTS	"/sys/devices/system/clockevents"
 
 /* How many there may be beside a thousand events */
-#define EARLY_PERMILLE	2
 #define LOST_PERMILLE	2
 
 static const char * const bad_messages[] = {
@@ -203,6 +202,21 @@ static void check_nohz(struct verdict *v)
 		     ticks, v->cpus);
 }
 
+/* A tick, unless Linux uses the device as a one-shot */
+static void check_resolution(struct verdict *v)
+{
+	bool oneshot, expected = strcmp(option("mode", "default"), "highres-off");
+	struct timespec ts;
+
+	if (strcmp(option("device", "pv_timer"), "pv_timer"))
+		return;
+	if (clock_getres(CLOCK_MONOTONIC, &ts))
+		die("clock_getres");
+	oneshot = ts.tv_nsec == 1;
+	if (oneshot != expected)
+		fail(v, "timers have a resolution of %ld ns", ts.tv_nsec);
+}
+
 /*
  * The list of registered devices is not readable, but a device that is not on
  * it cannot be unbound: that gives -ENODEV. Any other answer, and success,
@@ -246,6 +260,7 @@ void run_checks(struct verdict *v)
 	check_available(v);
 	check_stats(v);
 	check_nohz(v);
+	check_resolution(v);
 	check_legacy(v);
 	check_taint(v);
 	check_log(v);
