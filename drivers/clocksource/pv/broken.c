@@ -124,10 +124,13 @@ static int broken_arm_tardy(u64 deadline)
 	return broken_arm(deadline + (tardy ? tsc_khz * 1200ULL : 0));
 }
 
-/* One in eight, as by a comparator on equality, which would have to say so */
+/*
+ * One in eight, as by a comparator on equality, which would have to say so. Nor on the boot
+ * CPU: nothing is left to notice when an idle guest has lost the timers of all CPUs.
+ */
 static int broken_arm_past(u64 deadline)
 {
-	bool passed = (s64)(deadline - rdtsc()) <= 0;
+	bool passed = smp_processor_id() && (s64)(deadline - rdtsc()) <= 0;
 
 	return broken_arm_unless(passed && this_cpu_inc_return(broken_arms) % 8 == 0,
 				 deadline);

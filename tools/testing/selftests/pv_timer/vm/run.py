@@ -73,13 +73,14 @@ def life_run(target, opts, outdir, life):
     what = f"pvt.do=lifecycle pvt.steps={life.steps}" if life.steps else tests(opts)
     if life.mode == "choose":
         what += f" pvt.available={','.join((target.backend, *target.others))}"
-    append = f"{life.append} {choice} {wanted} pvt.mode={life.name} {what}"
+    mode = "far" if life.far else life.name
+    append = f"{life.append} {choice} {wanted} pvt.mode={mode} {what}"
     devices = [*life.args, *life.prepare(opts, outdir)]
-    if "kexec" in life.steps:
+    if "kexec" in life.steps or "crash" in life.steps:
         (kernel, initrd), more = next_kernel(target, opts)
         append += f" pvt.kernel={kernel} pvt.initrd={initrd}"
         devices += more
-    return Run(life.name, append, devices, life.wrapper)
+    return Run(life.name, append, devices, life.wrapper, life.far)
 
 
 def report_run(target, which):

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness import HERE
-from hosts import (HYPERV_CPU, KERNELS, boot_m68k, boot_on_kvm, boot_riscv64, boot_tcg,
-                   boot_um, boot_vmware, boot_xen_guest, boot_xen_pv, riscv64_next)
+from hosts import (FAR, FAR_ARGS, HYPERV_CPU, INVARIANT_TSC, KERNELS, boot_m68k,
+                   boot_on_kvm, boot_riscv64, boot_tcg, boot_um, boot_vmware,
+                   boot_xen_guest, boot_xen_pv, riscv64_next)
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Life:
     backend: str = ""       # likewise, and what is asked for
     wrapper: tuple = ()     # the command that runs the monitor
     prepare: Callable = lambda opts, outdir: ()     # -> arguments made for it
+    far: bool = False       # it has a time of its own
 
 
 SBI_ONLY = "rv64,sstc=off"
@@ -132,6 +134,22 @@ def restores():
 
 STOLEN = Life("stolen", "stolen", wrapper=(os.path.join(HERE, "steal.py"),))
 
+
+def more_cpus(*counts):
+    """The tests on more CPUs than this machine has, so in a time of its own"""
+    return tuple(Life(f"smp-{cpus}", "", FAR, "smp", (*FAR_ARGS, "-smp", str(cpus)), cpus,
+                      far=True) for cpus in counts)
+
+
+# Linux keeps the tick of a CPU whose clock may not be stable
+NOHZ_FULL = Life("nohz-full", "busy", "nohz_full=1", mode="nohz-full",
+                 args=("-cpu", f"max,{INVARIANT_TSC}"))
+
+CRASH = Life("crash", "crash", "crashkernel=160M", mode="crash", args=("-m", "640"))
+
+# The hypercall of a Xen before 3.0.5, which later ones have as well
+OLD_XEN = ("xen-timerop",)
+
 # The clock is not the TSC, by which the timer is armed
 REFINE = f"clocksource=acpi_pm {wrong_khz()}"
 
@@ -151,15 +169,16 @@ TARGETS = {t.name: t for t in (
            usual=()),
     Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
            far=True, lifecycle="hotplug,suspend", more=(
-               Life("refine", "refine", REFINE), STOLEN, *restores())),
+               Life("refine", "refine", REFINE), STOLEN, *more_cpus(4, 8),
+               NOHZ_FULL, CRASH, *restores())),
     Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
-           usual=BOTH, lifecycle="hotplug", others=("xen-timerop",)),
+           usual=BOTH, lifecycle="hotplug", others=OLD_XEN),
     Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,
-           "xen", "xen", lifecycle="host,hotplug"),
+           "xen", "xen", lifecycle="host,hotplug", others=OLD_XEN),
     Target("xen-pvh", "Xen 4.17, PVH guest of xl", partial(boot_xen_guest, kind="pvh"), 2,
-           "xen", "xen"),
+           "xen", "xen", others=OLD_XEN),
     Target("xen-hvm", "Xen 4.17, HVM guest of xl", partial(boot_xen_guest, kind="hvm"), 2,
-           "xen", "xen"),
+           "xen", "xen", others=OLD_XEN),
     Target("hyperv", "KVM with its Hyper-V interface", partial(
                boot_on_kvm, cpu=HYPERV_CPU), 2, "hyperv", "Hyper-V clockevent",
            "lapic-deadline", usual=BOTH, lifecycle="hotplug,kexec,suspend",

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Configure and build a kernel from fragments, and nothing else: allnoconfig is
-# the rest. A symbol that did not become what a fragment says is an error.
+# the rest. A symbol that did not become what the last of them says is an error.
 # LIKE= is where a kernel of almost the same configuration may have been built, from
 # this tree or from one that is the same: the first build starts from there.
 # Usage: [CROSS_COMPILE=PREFIX] [LIKE=DIR] kernel.sh TREE ARCH OUT TARGET FRAGMENT...
@@ -23,13 +23,19 @@ value()
 	sed -n "s/^$1=//p" "$out/.config" | grep . || echo n
 }
 
-check_fragment()
+# FRAGMENT...: what they say, as SYMBOL=VALUE
+wanted()
 {
-	sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$/\1=n/p; /^CONFIG_/p' "$1" |
+	sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$/\1=n/p; /^CONFIG_/p' "$@" |
+	tac | sort -s -u -t = -k 1,1
+}
+
+check()
+{
 	while IFS='=' read -r symbol wanted; do
 		is=$(value "$symbol")
 		[ "$is" != "$wanted" ] || continue
-		echo "$1: $symbol=$wanted became $is:" \
+		echo "$symbol=$wanted became $is:" \
 			"a dependency is missing, or there is no such symbol" >&2
 		echo bad
 	done
@@ -39,9 +45,7 @@ if [ "$LIKE" ] && [ -f "$LIKE/vmlinux" ] && [ ! -e "$out" ]; then
 	"${0%/*}/like.sh" "$LIKE" "$tree" "$out"
 fi
 mkdir -p "$out"
-cat "$@" >"$out/fragments.config"
+wanted "$@" >"$out/fragments.config"
 KCONFIG_ALLCONFIG="$out/fragments.config" kmake allnoconfig
-for fragment; do
-	[ -z "$(check_fragment "$fragment")" ] || exit 1
-done
+[ -z "$(check <"$out/fragments.config")" ] || exit 1
 kmake -j"$(nproc)" "$target"

@@ -18,11 +18,16 @@
  *   refine	the TSC is not as fast as the command line says, and Linux notices
  *   c3stop	the idle states of the device tree stop the timer
  *   restore	the host saves the guest, and restores it without its timers
+ *   busy	the last CPU runs one process without a tick
+ *   crash	this kernel crashes on its last CPU, and pvt.kernel= with pvt.initrd=
+ *		boots in the memory that was kept free for it
  *   stolen	the host stops the guest, freezes it, and starves one CPU after
  *		another, while each of them sleeps again and again
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/kexec.h>
 #include <linux/random.h>
 #include <math.h>
 #include <sched.h>
@@ -37,6 +42,7 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +62,8 @@
 #define MAX_LATE_MS	3
 #define MAX_STOLEN_SEC	0.5
 #define LOST_SEC	1
+#define BUSY_ROUNDS	5
+#define MAX_BUSY_TICKS	10
 #define TRACING		"/sys/kernel/tracing"
 #define BROKEN		"/sys/module/broken/parameters"
 #define FILES		"/mnt"
@@ -260,33 +268,47 @@ static void mount_files(void)
 		die("9p " FILES);
 }
 
-/* The same parameters but for the steps, and what has been tested so far */
-static void next_cmdline(const struct verdict *v, char *line, size_t size)
+/* A kernel that boots after a crash has no memory to keep, and one CPU */
+static bool is_kept(const char *word, bool crash)
 {
-	const char *left = strstr(option("steps", ""), "kexec") + strlen("kexec");
+	if (crash && (!strncmp(word, "crashkernel=", 12) || !strncmp(word, "pvt.cpus=", 9)))
+		return false;
+	return strncmp(word, "pvt.steps=", 10);
+}
+
+/* The same parameters but for the steps, and what has been tested so far */
+static void next_cmdline(const struct verdict *v, const char *step, char *line, size_t size)
+{
+	const char *left = strstr(option("steps", ""), step) + strlen(step);
+	bool crash = !strcmp(step, "crash");
 	char old[4096], *word, *save;
 	size_t len = 0;
 
 	read_file("/proc/cmdline", old, sizeof(old));
 	for (word = strtok_r(old, " ", &save); word;
 	     word = strtok_r(NULL, " ", &save)) {
-		if (strncmp(word, "pvt.steps=", 10))
+		if (is_kept(word, crash))
 			len += snprintf(line + len, size - len, "%s ", word);
 	}
-	snprintf(line + len, size - len, "pvt.steps=booted%s pvt.before=%d", left,
-		 v->ok);
+	snprintf(line + len, size - len, "pvt.steps=booted%s pvt.before=%d%s", left, v->ok,
+		 crash ? " nr_cpus=1 pvt.cpus=1" : "");
+}
+
+static void load_kernel(const struct verdict *v, const char *step, unsigned long flags)
+{
+	char line[4096];
+
+	mount_files();
+	next_cmdline(v, step, line, sizeof(line));
+	if (syscall(SYS_kexec_file_load, open_file("kernel"), open_file("initrd"),
+		    strlen(line) + 1, line, flags))
+		die("kexec_file_load");
 }
 
 /* What this kernel has to be blamed for, the next one cannot tell */
 static void boot_again(struct verdict *v)
 {
-	char line[4096];
-
-	mount_files();
-	next_cmdline(v, line, sizeof(line));
-	if (syscall(SYS_kexec_file_load, open_file("kernel"), open_file("initrd"),
-		    strlen(line) + 1, line, 0))
-		die("kexec_file_load");
+	load_kernel(v, "kexec", 0);
 	stop_load();
 	run_checks(v);
 	if (v->reason[0])
@@ -294,6 +316,21 @@ static void boot_again(struct verdict *v)
 	tell("note kexec");
 	reboot(RB_KEXEC);
 	die("kexec");
+}
+
+/* The others are told to stop where they are: only the timer of this CPU is armed then */
+static void die_badly(struct verdict *v)
+{
+	load_kernel(v, "crash", KEXEC_FILE_ON_CRASH);
+	stop_load();
+	run_checks(v);
+	if (v->reason[0])
+		return;
+	tell("note crash");
+	if (!pin(get_nprocs() - 1))
+		die("sched_setaffinity");
+	write_file("/proc/sysrq-trigger", "c");
+	die("sysrq");
 }
 
 /* The kernel that kexec has booted starts where the other one stopped */
@@ -679,6 +716,61 @@ static void be_robbed(struct verdict *v)
 		be_robbed_once(v, ways[i], robbed);
 }
 
+/* For the signal, which changes it */
+static double rang;
+
+static void ring(int signal)
+{
+	(void)signal;
+	rang = uptime();
+}
+
+/* Without a system call, where there is a vDSO. Return: when the alarm rang */
+static double run_busy(double seconds, double alarm)
+{
+	const struct itimerval it = { .it_value.tv_usec = alarm * 1e6 };
+	double end = uptime() + seconds;
+
+	rang = 0;
+	setitimer(ITIMER_REAL, &it, NULL);
+	while (uptime() < end)
+		;
+	return rang;
+}
+
+/*
+ * A process that has the last CPU for itself, and an alarm in half a second. The best of
+ * some rounds: whatever else there is to do for this CPU is done by then.
+ */
+static void be_busy(struct verdict *v)
+{
+	long long ticks, least = LLONG_MAX;
+	int cpu = get_nprocs() - 1, round;
+	double late, best = HUGE_VAL, tick = tick_ns() / 1e6;
+
+	stop_load();
+	signal(SIGALRM, ring);
+	if (!pin(cpu))
+		die("sched_setaffinity");
+	for (round = 0; round < BUSY_ROUNDS; round++) {
+		ticks = timer_interrupts(cpu);
+		late = uptime() + 0.5;
+		late = (run_busy(1, 0.5) - late) * 1000;
+		ticks = timer_interrupts(cpu) - ticks;
+		tell("note busy: CPU%d took %lld timer interrupts in a second, %.3f ms late",
+		     cpu, ticks, late);
+		least = ticks < least ? ticks : least;
+		best = fabs(late) < fabs(best) ? late : best;
+	}
+	if (least > MAX_BUSY_TICKS)
+		fail(v, "busy: CPU%d took %lld timer interrupts in a second", cpu, least);
+	if (best < 0 || best > tick)
+		fail(v, "busy: CPU%d late by %.1f ms", cpu, best);
+	v->plan += 2;
+	v->ok += (least <= MAX_BUSY_TICKS) + (best >= 0 && best <= tick);
+	tell_state("busy", check_tick(v, "busy"));
+}
+
 static const struct {
 	const char *name;
 	void (*take)(struct verdict *v);
@@ -694,6 +786,8 @@ static const struct {
 	{ "c3stop", stop_in_idle },
 	{ "restore", be_restored },
 	{ "stolen", be_robbed },
+	{ "busy", be_busy },
+	{ "crash", die_badly },
 };
 
 static void take(struct verdict *v, const char *name)
