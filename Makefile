@@ -73,6 +73,8 @@ help:
 	@echo '        TEST=sleep,tick  only these programs of the suite, no lifecycle'
 	@echo '        BROKEN=never   with a broken backend, which has to be red: early, drop,'
 	@echo '                       ...; on xen-pv: refuse, refuse20, refuse-all'
+	@echo '        DEBUG=kasan    on kernels that look for defects; kasan, with locks,'
+	@echo '                       timers, lockups and leaks; kcsan; rt, PREEMPT_RT'
 	@echo 'make shell T=tcg       a shell in an x86 guest that needs no host'
 	@echo 'make debug T=tcg       such a guest, stopped until gdb lets it go on'
 	@echo 'make list              the targets: CPUs, backend, stock device, boots'
@@ -93,7 +95,8 @@ help:
 	@echo 'make count             code lines, and those that they replace'
 	@echo 'make test              what is run for each change; says what and how long'
 	@echo 'make test-all          also all targets in all modes on both Linux versions,'
-	@echo '                       faults, compare, the whole model, and the series'
+	@echo '                       faults, debug kernels, compare, matrix, the whole model,'
+	@echo '                       and the series. Both: STEPS=vm,check for some of it'
 	@echo 'make apply             put pv_timer on a Linux tree'
 	@echo 'make unapply           take it off again, byte for byte'
 	@echo 'make status            what is there; LINUX=7.3: and whether there is a later one'
@@ -145,10 +148,10 @@ count: apply
 	@scripts/count $(TREE)
 
 test: $(UNPACKED)
-	@scripts/test $(BUILD)
+	@scripts/test $(BUILD) $(subst $(comma), ,$(STEPS))
 
 test-all: $(UNPACKED)
-	@scripts/test $(BUILD) all
+	@scripts/test $(BUILD) all $(subst $(comma), ,$(STEPS))
 
 apply: $(if $(KERNEL),,$(UNPACKED))
 	$(call need)

@@ -7,7 +7,9 @@
  * tick only when they are named. What the parameters of this file do happens to
  * whatever ticks.
  */
+#include <linux/cleanup.h>
 #include <linux/clocksource.h>
+#include <linux/compiler.h>
 #include <linux/cpufeature.h>
 #include <linux/cpuhotplug.h>
 #include <linux/err.h>
@@ -19,6 +21,7 @@
 #include <linux/percpu.h>
 #include <linux/pv_timer_compat.h>
 #include <linux/smp.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 #include <asm/apic.h>
@@ -230,6 +233,40 @@ static int broken_arm_storm(u64 deadline)
 	return broken_arm(deadline - tsc_khz / 5);
 }
 
+/* What the detectors of a debug kernel are to find, on a path that is ours */
+static u8 broken_bytes[8];
+static unsigned int broken_shared;
+static DEFINE_SPINLOCK(broken_lock);
+
+/* Reads one past the end, by a pointer of which the compiler knows nothing */
+static int broken_arm_overrun(u64 deadline)
+{
+	u8 *bytes = broken_bytes;
+
+	OPTIMIZER_HIDE_VAR(bytes);
+	READ_ONCE(bytes[sizeof(broken_bytes)]);
+	return broken_arm(deadline);
+}
+
+/* All CPUs count in the same word, and often, as only one access in thousands is watched */
+static int broken_arm_race(u64 deadline)
+{
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		broken_shared++;
+		barrier();
+	}
+	return broken_arm(deadline);
+}
+
+/* Takes a lock that sleeps on PREEMPT_RT, where the core holds one that spins */
+static int broken_arm_nesting(u64 deadline)
+{
+	guard(spinlock_irqsave)(&broken_lock);
+	return broken_arm(deadline);
+}
+
 /*
  * As a processor compares, and not as KVM does, which has a timer of its own
  * expire when the deadline is due by the TSC of now: this one waits for the TSC
@@ -333,6 +370,9 @@ BROKEN_ARM(forget, "forget");
 BROKEN_ARM(twice, "twice");
 BROKEN_ARM(past, "past");
 BROKEN_ARM(compare, "compare");
+BROKEN_ARM(overrun, "overrun");
+BROKEN_ARM(race, "race");
+BROKEN_ARM(nesting, "nesting");
 BROKEN_REFUSE(refuse_always, "refuse-always");
 BROKEN_REFUSE(refuse_in_row, "refuse-in-row");
 

@@ -59,6 +59,7 @@ enum mode {
 	MODE_HIGHRES_OFF,
 	MODE_BROKEN,
 	MODE_FAR,
+	MODE_DEBUG,
 };
 
 long long now_ns(clockid_t clock);
@@ -80,6 +81,7 @@ bool read_line(const char *path, char *buf, size_t size);
 bool cmdline_value(const char *name, char *buf, size_t size);
 void read_device(int cpu, char *buf, size_t size);
 const char *pv_timer_absent(void);
+const char *too_slow(void);
 bool read_stats(int cpu, struct pv_stats *stats);
 long long timer_interrupts(int cpu);
 long long next_interrupt(int cpu);

@@ -79,6 +79,8 @@ TEST_F(deadline, cancelled)
 
 	if (pv_timer_absent())
 		SKIP(return, "%s", pv_timer_absent());
+	if (too_slow())
+		SKIP(return, "%s", too_slow());
 	two_cpus(&cpu, &wake.cpu);
 	ASSERT_EQ(0, pipe(p));
 	wake.fd = p[1];

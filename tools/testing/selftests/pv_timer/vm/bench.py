@@ -499,7 +499,6 @@ def parse_args():
     parser.add_argument("--verbose", action="store_true", help="show the console")
     parser.add_argument("--check", action="store_true",
                         help="only look at the arguments")
-    parser.set_defaults(terminal=None)
     opts = parser.parse_args()
     parser.check_names("machine", opts.machines, MACHINES)
     return opts

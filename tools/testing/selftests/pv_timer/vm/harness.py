@@ -11,6 +11,10 @@ REPO = os.path.normpath(os.path.join(HERE, *[".."] * 5))
 class Arguments(argparse.ArgumentParser):
     """Says in one line what is wrong with them"""
 
+    def __init__(self, description):
+        super().__init__(description=description)
+        self.set_defaults(terminal=None, suffix="", more_memory=0)
+
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}\n")
 

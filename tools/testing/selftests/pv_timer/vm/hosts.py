@@ -64,7 +64,7 @@ def qemu_l1(opts, append, cpu, smp):
     the TSC up, the clocks of all guests jump.
     """
     return qemu(opts, "tcg", cpu, "nopv pv_timer=off tsc=nowatchdog "
-                f"pvt.do=host {append}", memory=2048, smp=smp) + \
+                f"pvt.do=host {append}", memory=2048, smp=smp, image=opts.host) + \
         share("/", "machine")
 
 
@@ -181,7 +181,7 @@ def boot_on_kvm(opts, outdir, runs, say, cpu):
                             verdict="/proc/self/fd/3")), "kvm-nested"
 
 
-def xen(opts, append, memory=1024, dom0="512M", smp=2):
+def xen(opts, append, memory=1024, dom0=512, smp=2, image=""):
     """The command that boots Xen, and the x86 image as its dom0
 
     Xen has the first serial port. A comma ends the name of a module. Memory
@@ -190,10 +190,11 @@ def xen(opts, append, memory=1024, dom0="512M", smp=2):
     dom0_append = f"console=hvc0 panic=-1 quiet log_buf_len=1M {append}"
     return [
         "qemu-system-x86_64", "-accel", "tcg", "-cpu", XEN_CPU,
-        "-smp", str(smp), "-m", str(memory), "-nodefaults", "-display", "none",
-        "-no-reboot", "-kernel", opts.xen, "-append",
-        f"console=com1 clocksource=tsc bootscrub=0 dom0_mem={dom0} dom0_max_vcpus=2 noreboot",
-        "-initrd", f"{built(opts.image)} {dom0_append}".replace(",", ",,") +
+        "-smp", str(smp), "-m", str(memory + opts.more_memory), "-nodefaults",
+        "-display", "none", "-no-reboot", "-kernel", opts.xen, "-append",
+        "console=com1 clocksource=tsc bootscrub=0 dom0_max_vcpus=2 noreboot "
+        f"dom0_mem={dom0 + (0 if image else opts.more_memory)}M",
+        "-initrd", f"{built(image or opts.image)} {dom0_append}".replace(",", ",,") +
         f",{opts.initrd}",
         "-serial", "stdio", "-serial", "file:@VERDICT@"]
 
@@ -216,7 +217,8 @@ def xen_host(opts, append):
     It has one CPU, which runs the two of each guest.
     """
     return one_cpu(xen(opts, f"tsc=nowatchdog pvt.do=host {append}",
-                       memory=2048, dom0="1G", smp=1) + share("/", "machine"))
+                       memory=2048, dom0=1024, smp=1, image=opts.host) +
+                   share("/", "machine"))
 
 
 def boot_xen_guest(opts, outdir, runs, say, kind):
@@ -224,7 +226,8 @@ def boot_xen_guest(opts, outdir, runs, say, kind):
     script = os.path.join(HERE, "guest", "xen-guest.sh")
     say("starting Xen and dom0 under emulation, the guest in it")
     return boot_nested(opts, outdir, runs, say, "/", xen_host, lambda append: [
-        "/bin/sh", "/mnt" + script, packages, kind, opts.image, opts.initrd,
+        "/bin/sh", "/mnt" + script, packages, kind, str(256 + opts.more_memory),
+        opts.image, opts.initrd,
         f"{NO_RESET_REASON} {append}" if kind == "pv" else append]), "xen-in-tcg"
 
 

@@ -16,12 +16,12 @@ PROMISE_BROKEN = re.compile(r"\S+ (lost|refused) a deadline on CPU\d+|"
                             r"\S+ does not tick \[-\d+\]")
 
 
-def qemu(opts, accel, cpu, append, verdict="@VERDICT@", memory=384, smp=2):
+def qemu(opts, accel, cpu, append, verdict="@VERDICT@", memory=384, smp=2, image=""):
     """The command that boots the x86 image, be it here or in L1"""
     return [
         "qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-smp", str(smp),
-        "-m", str(memory), "-nodefaults", "-display", "none", "-no-reboot",
-        "-kernel", built(opts.image), "-initrd", opts.initrd,
+        "-m", str(memory + opts.more_memory), "-nodefaults", "-display", "none",
+        "-no-reboot", "-kernel", built(image or opts.image), "-initrd", opts.initrd,
         "-append", f"console=ttyS0 panic=-1 quiet log_buf_len=1M {append}",
         "-serial", "stdio", "-serial", f"file:{verdict}"]
 
@@ -38,8 +38,8 @@ def virt(opts, arch, kernel, append, extra):
     A port that is the only one is there before init asks for it.
     """
     return [
-        f"qemu-system-{arch}", "-accel", "tcg", "-M", "virt", "-m", "256",
-        "-nodefaults", "-display", "none", "-no-reboot",
+        f"qemu-system-{arch}", "-accel", "tcg", "-M", "virt",
+        "-m", str(256 + opts.more_memory), "-nodefaults", "-display", "none", "-no-reboot",
         "-kernel", built(kernel), "-initrd", built(
             os.path.join(opts.build, "vm", f"root-{arch}", "root.cpio.gz")),
         "-append", f"panic=-1 quiet log_buf_len=1M pvt.verdict=hvc0 {append}",

@@ -29,10 +29,19 @@ MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off", "f
 # The kinds of broken backends
 BROKEN = ("never", "refuse-always", "refuse-in-row", "early", "storm", "cap", "late",
           "tardy", "past", "drop", "drop-all", "forget", "twice", "short", "jump", "off1",
-          "clock", "low", "refuse", "refuse20", "refuse-all")
+          "clock", "low", "overrun", "race", "nesting", "refuse", "refuse20", "refuse-all")
 
 # Seconds that one run may take, from the start of its guest
 RUN_LIMIT = 180
+
+# The kernels that look for defects, and why there is none for some targets; how much slower
+# they are, and how many MB more they take
+DETECTORS = {"kasan": dict.fromkeys(("xen-pv", "xen-domu", "xen-pvh"),
+                                    "Linux has not mapped its shadow where they start"),
+             "kcsan": dict.fromkeys(("sbi", "sstc"), "Linux has none on RISC-V"),
+             "rt": {}}
+SLOWER = 5
+MORE_MEMORY = 512
 
 
 def tests(opts):
@@ -45,7 +54,8 @@ def suite_run(target, opts, mode):
     choice, wanted = choose(target, opts)
     name = "broken" if opts.broken else mode
     far = mode == "far"
-    return Run(name, f"{MODES[mode]} {choice} {wanted} pvt.mode={name} {tests(opts)}",
+    told = "debug" if opts.detect and name == "default" else name
+    return Run(name, f"{MODES[mode]} {choice} {wanted} pvt.mode={told} {tests(opts)}",
                FAR_ARGS if far else (), far=far)
 
 
@@ -168,7 +178,9 @@ def run_target(target, opts):
         print(f"vm: {target.name}: skipped {skipped}", flush=True)
     image = digest(target, opts)
     line, status = judge(runs, recorder, accel, image)
-    if not (opts.broken or opts.tests or opts.append):
+    if opts.detect:
+        line += f" debug={opts.detect}"
+    if not (opts.broken or opts.tests or opts.append or opts.detect):
         remember(outdir, runs, image)
     if opts.report:
         store_reports(outdir, runs, accel)
@@ -187,6 +199,18 @@ def test_programs():
         return re.search(r"^TEST_GEN_PROGS := (.*)", f.read(), re.M)[1].split()
 
 
+def choose_kernel(parser, opts):
+    """One that looks for defects"""
+    parser.check_names("debug kernel", opts.detect, DETECTORS)
+    for name in opts.targets.split(","):
+        why = DETECTORS[opts.detect].get(name, "")
+        if TARGETS[name].kernel not in ("x86", "riscv64"):
+            why = "only those of x86 and RISC-V are built"
+        if why:
+            parser.error(f"there is no {opts.detect} kernel for {name}: {why}")
+    opts.suffix, opts.more_memory = f"-{opts.detect}", MORE_MEMORY
+
+
 def parse_args():
     parser = Arguments(description=__doc__.split("\n")[0])
     parser.add_argument("targets", help="comma-separated: "
@@ -203,8 +227,9 @@ def parse_args():
                         help="only these programs of the suite")
     parser.add_argument("--append", default="",
                         help="more parameters for the kernel of the guest")
-    parser.add_argument("--limit", type=int, default=RUN_LIMIT,
-                        help=f"seconds that one run may take ({RUN_LIMIT})")
+    parser.add_argument("--limit", type=int,
+                        help=f"seconds that one run may take ({RUN_LIMIT}, and "
+                        f"{SLOWER} times that on kernels that look for defects)")
     parser.add_argument("--report", action="store_true",
                         help="measure, with pv_timer and without")
     parser.add_argument("--compare", action="store_true",
@@ -218,13 +243,18 @@ def parse_args():
                         help="print the targets")
     parser.add_argument("--kernels", action="store_true",
                         help="print which kernels they boot")
-    parser.set_defaults(suffix="", terminal=None)
+    parser.add_argument("--detect", default="",
+                        help="kernels that look for defects: " + ", ".join(DETECTORS))
+    parser.add_argument("--host", default="", help="the x86 bzImage of L1 then")
     parser.add_argument("--verbose", action="store_true",
                         help="show the console")
     parser.add_argument("--check", action="store_true",
                         help="only look at the arguments")
     opts = parser.parse_args()
     parser.check_names("target", opts.targets, TARGETS)
+    if opts.detect:
+        choose_kernel(parser, opts)
+    opts.limit = opts.limit or RUN_LIMIT * (SLOWER if opts.detect else 1)
     lives = [life for target in TARGETS.values() for life in target.lives()]
     parser.check_names("mode", opts.modes, dict.fromkeys(
         [*MODES, *(life.mode for life in lives), *(life.name for life in lives)]))
@@ -232,7 +262,7 @@ def parse_args():
         parser.check_names("broken backend", opts.broken, BROKEN)
     if opts.tests:
         parser.check_names("test", opts.tests, test_programs())
-    for name in ("build", "image", "uml", "xen", "initrd"):
+    for name in ("build", "image", "host", "uml", "xen", "initrd"):
         if getattr(opts, name):
             setattr(opts, name, os.path.abspath(getattr(opts, name)))
     return opts

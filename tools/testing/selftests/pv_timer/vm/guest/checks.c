@@ -17,6 +17,10 @@
 #include "init.h"
 
 #define CLOCKEVENTS	"/sys/devices/system/clockevents"
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+
+/* What is younger, in seconds, is not looked at */
+#define LEAK_AGE	5
 
 /* How many there may be beside a thousand events */
 #define LOST_PERMILLE	2
@@ -26,7 +30,7 @@ static const char * const bad_messages[] = {
 	"WARNING: inconsistent", "WARNING: bad", "Call Trace:", "Oops",
 	"soft lockup", "hard LOCKUP", "detected stall", "starved for",
 	"INFO: task", "Unable to handle", "general protection fault",
-	"does not tick",
+	"does not tick", "UBSAN:", "ODEBUG:",
 };
 
 static const char *bad_message(const char *line)
@@ -154,7 +158,7 @@ static void check_stats(struct verdict *v)
 	const long long *stats = v->stats.v;
 
 	read_stats(-1, &v->stats);
-	if (stats[PV_EARLY] * 1000 > stats[PV_EVENTS] * EARLY_PERMILLE)
+	if (!too_slow() && stats[PV_EARLY] * 1000 > stats[PV_EVENTS] * EARLY_PERMILLE)
 		fail(v, "%lld early interrupts beside %lld events", stats[PV_EARLY],
 		     stats[PV_EVENTS]);
 	if (stats[PV_REFUSED])
@@ -204,6 +208,20 @@ static void check_nohz(struct verdict *v)
 	if (v->nohz != expected)
 		fail(v, "%llu interrupts in %llu idle jiffies of %d CPUs", irqs,
 		     ticks, v->cpus);
+}
+
+/* Only some debug kernels look for it */
+static void check_leaks(struct verdict *v)
+{
+	char leaks[1024];
+
+	if (access(KMEMLEAK, F_OK))
+		return;
+	sleep(LEAK_AGE + 1);
+	if (write_file(KMEMLEAK, "scan"))
+		die(KMEMLEAK);
+	if (read_file(KMEMLEAK, leaks, sizeof(leaks)) > 0)
+		fail(v, "kmemleak: %s", leaks);
 }
 
 /* A tick, unless Linux uses the device as a one-shot */
@@ -265,6 +283,7 @@ void run_checks(struct verdict *v)
 	check_stats(v);
 	check_nohz(v);
 	check_resolution(v);
+	check_leaks(v);
 	check_legacy(v);
 	check_taint(v);
 	check_log(v);

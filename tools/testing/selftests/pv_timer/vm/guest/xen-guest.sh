@@ -4,9 +4,9 @@
 # Run a guest of Xen, in dom0. What it says on its verdict channel goes to
 # descriptor 3, its console to the console. The machine's root is under /mnt,
 # and paths are those of the machine.
-# Usage: xen-guest.sh PACKAGES TYPE KERNEL INITRD PARAMETERS
+# Usage: xen-guest.sh PACKAGES TYPE MEGABYTES KERNEL INITRD PARAMETERS
 
-packages=$1 type=$2 kernel=$3 initrd=$4 parameters=$5
+packages=$1 type=$2 memory=$3 kernel=$4 initrd=$5 parameters=$6
 root=/tmp/root
 log=$root/var/log/xen/console/guest-guest.log
 
@@ -73,7 +73,7 @@ write_config()
 	kernel="$kernel"
 	ramdisk="$initrd"
 	extra="panic=-1 quiet log_buf_len=1M $consoles $parameters"
-	memory=256
+	memory=$memory
 	vcpus=2
 	vga="none"
 	vnc=0
