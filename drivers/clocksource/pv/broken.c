@@ -236,7 +236,7 @@ static int broken_arm_storm(u64 deadline)
 /* What the detectors of a debug kernel are to find, on a path that is ours */
 static u8 broken_bytes[8];
 static unsigned int broken_shared;
-static DEFINE_SPINLOCK(broken_lock);
+static DEFINE_PER_CPU(spinlock_t, broken_lock) = __SPIN_LOCK_UNLOCKED(broken_lock);
 
 /* Reads one past the end, by a pointer of which the compiler knows nothing */
 static int broken_arm_overrun(u64 deadline)
@@ -260,11 +260,20 @@ static int broken_arm_race(u64 deadline)
 	return broken_arm(deadline);
 }
 
-/* Takes a lock that sleeps on PREEMPT_RT, where the core holds one that spins */
+/*
+ * Takes a lock that sleeps on PREEMPT_RT, where the core holds one that spins. No other CPU
+ * takes it, so the guest survives.
+ */
 static int broken_arm_nesting(u64 deadline)
 {
-	guard(spinlock_irqsave)(&broken_lock);
-	return broken_arm(deadline);
+	spinlock_t *lock = this_cpu_ptr(&broken_lock);
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(lock, flags);
+	ret = broken_arm(deadline);
+	spin_unlock_irqrestore(lock, flags);
+	return ret;
 }
 
 /*
