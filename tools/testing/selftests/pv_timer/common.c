@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -195,6 +196,17 @@ enum mode boot_mode(void)
 const char *too_slow(void)
 {
 	return boot_mode() == MODE_DEBUG ? "a debug kernel is too slow to tell" : NULL;
+}
+
+/*
+ * With PREEMPT_RT each tick wakes ksoftirqd for the scheduler's softirq, so the CPU is not
+ * idle after it. Linux keeps the tick of one CPU of several that way, with any timer.
+ */
+int may_keep_ticking(int nr_cpus)
+{
+	struct utsname u;
+
+	return nr_cpus > 1 && !uname(&u) && strstr(u.version, "PREEMPT_RT");
 }
 
 /* The coarse clock has the resolution of the tick, whatever USER_HZ is. */

@@ -82,6 +82,7 @@ bool cmdline_value(const char *name, char *buf, size_t size);
 void read_device(int cpu, char *buf, size_t size);
 const char *pv_timer_absent(void);
 const char *too_slow(void);
+int may_keep_ticking(int nr_cpus);
 bool read_stats(int cpu, struct pv_stats *stats);
 long long timer_interrupts(int cpu);
 long long next_interrupt(int cpu);
