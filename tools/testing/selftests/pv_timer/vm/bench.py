@@ -291,7 +291,7 @@ def middle(histogram):
 def of_side(opts, side):
     """The options, with the kernels of that side"""
     return argparse.Namespace(**{
-        **vars(opts), "image": os.path.join(getattr(opts, side), BZIMAGE),
+        **vars(opts), "image": os.path.join(getattr(opts, side), BZIMAGE), "host": "",
         "uml": opts.um_stock if side == "stock" else opts.um})
 
 
