@@ -43,11 +43,11 @@ kmake()
 our_symbols()
 {
 	case $1 in
-	um*) other='KVM|LAPIC|VMWARE|XEN|HYPERV|SBI|GOLDFISH|BROKEN|BROKEN_XEN' ;;
+	um*) other='KVM|LAPIC|VMI|VMWARE|XEN|HYPERV|SBI|GOLDFISH|BROKEN|BROKEN_XEN' ;;
 	i386*) other='XEN|BROKEN_XEN|HYPERV|SBI|GOLDFISH|UM' ;;
-	riscv64*) other='KVM|LAPIC|VMWARE|XEN|HYPERV|GOLDFISH|UM|BROKEN|BROKEN_XEN' ;;
-	m68k*) other='KVM|LAPIC|VMWARE|XEN|HYPERV|SBI|UM|BROKEN|BROKEN_XEN' ;;
-	*) other='SBI|GOLDFISH|UM' ;;
+	riscv64*) other='KVM|LAPIC|VMI|VMWARE|XEN|HYPERV|GOLDFISH|UM|BROKEN|BROKEN_XEN' ;;
+	m68k*) other='KVM|LAPIC|VMI|VMWARE|XEN|HYPERV|SBI|UM|BROKEN|BROKEN_XEN' ;;
+	*) other='SBI|GOLDFISH|UM|VMI' ;;
 	esac
 	sed -nE 's/^(menu)?config (PV_CLOCKEVENTS\w*).*/\2/p' \
 		"$tree/drivers/clocksource/pv/Kconfig" | grep -vxE "PV_CLOCKEVENTS_($other)"
