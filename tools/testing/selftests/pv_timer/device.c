@@ -103,7 +103,7 @@ static bool may_lack_vdso(const char *name)
 {
 	static const char * const names[] = {
 		"kvm-clock", "xen", "hyperv_clocksource_msr", "goldfish", "goldfish_timer",
-		"timer", "acpi_pm", "hpet",
+		"timer", "vmi-timer", "acpi_pm", "hpet",
 	};
 	int i;
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """What boots guests: an emulated machine, or a host that is itself a guest of one."""
 
+import argparse
 import json
 import os
+import re
 import sys
 import time
 from functools import partial
@@ -257,6 +259,26 @@ def boot_m68k(opts, outdir, runs, say):
         opts, "m68k", m68k_image(opts), f"console=ttyGF0 {append}", [])), "tcg"
 
 
+def i386_image(opts):
+    return os.path.join(opts.build, f"i386{opts.suffix}", "arch/x86/boot/bzImage")
+
+
+def rom(opts, append):
+    """The argument for the ROM of VMI, or for another one that the run asks for"""
+    asked = re.search(r"\bpvt\.rom=(\w+)", append)
+    return "-option-rom", built(os.path.join(
+        opts.build, "vm/rom", f"{asked[1] if asked else 'vmi'}.rom"))
+
+
+def boot_vmi(opts, outdir, runs, say):
+    """The hypervisor is a ROM, over QEMU's emulation"""
+    guest = argparse.Namespace(**{**vars(opts), "image": i386_image(opts), "initrd": built(
+        os.path.join(opts.build, "vm/root-i386/root.cpio.gz"))})
+    say("starting i386 under emulation, with the ROM of VMI")
+    return boot_direct(opts, outdir, runs, say, lambda append: [
+        *qemu(guest, "tcg", "max", append), *rom(opts, append)]), "tcg"
+
+
 # Where the Makefile has put what a target boots
 KERNELS = {"x86": lambda opts: opts.image, "um": lambda opts: opts.uml,
-           "riscv64": riscv64_image, "m68k": m68k_image}
+           "riscv64": riscv64_image, "m68k": m68k_image, "i386": i386_image}

@@ -101,6 +101,9 @@ class Boot:
             print(text, file=sys.stderr)
         if PROMISE_BROKEN.search(text):
             self.failures.append(PROMISE_BROKEN.search(text)[0])
+        run = self.recorder.run
+        if run and run.says and re.search(run.says, text):
+            run.says = ""
         if "Kernel panic" in text and not self.panic:
             self.panic = text[text.index("Kernel panic"):]
 

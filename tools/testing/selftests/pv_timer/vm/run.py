@@ -80,6 +80,8 @@ def next_kernel(target, opts):
 def life_run(target, opts, outdir, life):
     """A run of what else happens to a guest, or of the tests in one that is special"""
     choice, wanted = choose(target, opts, life.cpus, life.backend)
+    if life.instead:
+        wanted = expect(target.cpus, "pv_timer", life.instead, "absent")
     what = f"pvt.do=lifecycle pvt.steps={life.steps}" if life.steps else tests(opts)
     if life.mode == "choose":
         what += f" pvt.available={','.join((target.backend, *target.others))}"
@@ -90,7 +92,7 @@ def life_run(target, opts, outdir, life):
         (kernel, initrd), more = next_kernel(target, opts)
         append += f" pvt.kernel={kernel} pvt.initrd={initrd}"
         devices += more
-    return Run(life.name, append, devices, life.wrapper, life.far)
+    return Run(life.name, append, devices, life.wrapper, life.far, life.says)
 
 
 def report_run(target, which):

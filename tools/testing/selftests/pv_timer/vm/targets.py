@@ -10,7 +10,7 @@ from functools import partial
 
 from harness import HERE
 from hosts import (FAR, FAR_ARGS, HYPERV_CPU, INVARIANT_TSC, KERNELS, boot_m68k,
-                   boot_on_kvm, boot_riscv64, boot_tcg, boot_um, boot_vmware,
+                   boot_on_kvm, boot_riscv64, boot_tcg, boot_um, boot_vmi, boot_vmware,
                    boot_xen_guest, boot_xen_pv, riscv64_next)
 
 
@@ -30,6 +30,7 @@ class Target:
     more: tuple = ()        # boots in which one thing is special
     next_kernel: Callable = None    # an initrd that has kernel and initrd for kexec
     stock_mode: str = "default"     # what that kernel is like without options
+    clock: str = ""         # clocksource, if that kernel does not have it
     usual: tuple = ("6.12",)    # versions of Linux on which 'make test' boots it
     kernel: str = "x86"     # which one it boots, see hosts.py
     far: bool = False       # can be emulated by the number of instructions
@@ -56,6 +57,8 @@ class Life:
     args: tuple = ()        # more arguments for the monitor
     cpus: int = 0           # if others than the target has
     backend: str = ""       # likewise, and what is asked for
+    instead: str = ""       # what ticks if it is another one, which nobody asks for
+    says: str = ""          # what the kernel has to say of it
     wrapper: tuple = ()     # the command that runs the monitor
     prepare: Callable = lambda opts, outdir: ()     # -> arguments made for it
     far: bool = False       # it has a time of its own
@@ -153,6 +156,25 @@ OLD_XEN = ("xen-timerop",)
 # The clock is not the TSC, by which the timer is armed
 REFINE = f"clocksource=acpi_pm {wrong_khz()}"
 
+# What the guest says of a ROM that it may not run
+ROMS = {"checksum": "its checksum is wrong", "truncated": "its checksum is wrong",
+        "empty": "it does not end where it should", "version": "its API is not version 3",
+        "licence": "its licence is not compatible with the GPL",
+        "pci": "it has no PCI header", "call": "it lacks a call of the timer",
+        "entry": "an entry is outside"}
+
+
+def roms():
+    """Boots with each of them, in which the local APIC ticks
+
+    The clock is the TSC then. While Linux 7.3 doubts that of an emulated CPU, which may take
+    it until after the tests, no tick stops, with any timer.
+    """
+    return tuple(Life(f"rom-{name}", "", f"tsc=reliable pvt.rom={name} pvt.tests=tick",
+                      mode="rom", instead="lapic", says=rf"VMI ROM at \S+ is not used: {why}")
+                 for name, why in ROMS.items())
+
+
 BOTH = ("6.12", "7.3")
 
 # What there is. Help, 'make list', 'make test' and the table in README.md follow.
@@ -185,6 +207,8 @@ TARGETS = {t.name: t for t in (
            others=("lapic-deadline",)),
     Target("vmware", "QEMU with the backdoor of VMware", boot_vmware, 2, "vmware",
            "lapic", "lapic", lifecycle="hotplug,suspend"),
+    Target("vmi", "QEMU with a ROM of VMI, i386", boot_vmi, 2, "vmi", "lapic", "lapic",
+           clock="vmi-timer", lifecycle="hotplug,suspend", more=roms(), kernel="i386"),
     Target("um", "User-Mode Linux, in a guest of QEMU", boot_um, 1, "um", "posix-timer",
            lifecycle="simulate", clocks=("time-travel", "time-travel=inf-cpu"),
            kernel="um"),

@@ -23,6 +23,7 @@ class Run:
     devices: tuple = ()     # more arguments for its monitor
     wrapper: tuple = ()     # the command that runs its monitor
     far: bool = False       # it has a time of its own
+    says: str = ""          # what its console has to say, empty once it has
     start: tuple = None     # (host, guest) seconds
     end: tuple = None
     verdict: dict = None
@@ -46,6 +47,8 @@ class Run:
         if not self.verdict:
             self.reason = self.reason or "no verdict"
             return
+        if self.says:
+            self.add(f"the console does not say '{self.says}'")
         host, guest = self.elapsed()
         if not self.far and abs(host - guest) > CLOCK_RATIO * host + CLOCK_SLACK:
             self.add(f"clocks disagree: host {host:.1f}s guest {guest:.1f}s")
