@@ -51,10 +51,11 @@ run: T ?= kvm
 shell debug: T ?= tcg
 list: T ?= kvm
 compare: T ?= goldfish
+outside: T ?= kvm
 matrix: T := tcg
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
-.PHONY: help run vm shell debug list readme compare matrix bench kunit kunit-faults \
+.PHONY: help run vm shell debug list readme compare outside matrix bench kunit kunit-faults \
 	model check count test test-all \
 	apply unapply status series compile_commands clean
 .NOTPARALLEL:
@@ -82,6 +83,8 @@ help:
 	@echo 'make readme            put their last results into the table of README.md'
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
 	@echo '                       kernel against pv_timer'
+	@echo 'make outside T=kvm     the timer tests of others, likewise: selftests of the'
+	@echo '                       kernel, cyclictest, stress-ng; on x86-64'
 	@echo 'make matrix            which tests turn red on which broken backend, and if'
 	@echo '                       that is as it has to be; KINDS=early,late'
 	@echo 'make bench             count instructions and exits, a stock kernel against'
@@ -112,7 +115,7 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm shell debug list compare matrix:
+run vm shell debug list compare outside matrix:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 

@@ -19,6 +19,7 @@ import sys
 from compare import compare_target
 from harness import HERE, REPO, Arguments, HarnessError, Skip, fresh_dir
 from hosts import FAR, FAR_ARGS
+from outside import LIMIT, outside_target
 from qemu import share
 from support import remember
 from targets import TARGETS
@@ -168,6 +169,8 @@ def run_target(target, opts):
     try:
         if opts.compare:
             return compare_target(target, opts, outdir, say)
+        if opts.outside:
+            return outside_target(target, opts, outdir, say)
         if opts.shell or opts.debug:
             return open_terminal(target, opts, outdir, say)
         runs = plan_runs(target, opts, outdir)
@@ -237,6 +240,9 @@ def parse_args():
     parser.add_argument("--compare", action="store_true",
                         help="show the clocks and two figures, of a kernel "
                         "without pv_timer as well")
+    parser.add_argument("--outside", default="",
+                        help="an initrd with the timer tests of others, for a kernel "
+                        "without pv_timer as well")
     parser.add_argument("--shell", action="store_true",
                         help="open a shell in the guest")
     parser.add_argument("--debug", action="store_true",
@@ -257,6 +263,11 @@ def parse_args():
     if opts.detect:
         choose_kernel(parser, opts)
     opts.limit = opts.limit or RUN_LIMIT * (SLOWER if opts.detect else 1)
+    if opts.outside:
+        opts.limit, opts.initrd = LIMIT, opts.outside
+        others = [name for name in opts.targets.split(",") if TARGETS[name].kernel != "x86"]
+        if others:
+            parser.error(f"the timer tests of others are built for x86-64, not for {others[0]}")
     lives = [life for target in TARGETS.values() for life in target.lives()]
     parser.check_names("mode", opts.modes, dict.fromkeys(
         [*MODES, *(life.mode for life in lives), *(life.name for life in lives)]))

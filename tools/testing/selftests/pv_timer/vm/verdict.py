@@ -108,8 +108,10 @@ class Recorder:
         self.run.end = self.run.end or (now, float(rest))
 
     def on_test(self, rest, _now):
+        """Several results may have one name, as programs of others say them: red stays"""
         name, result, why = (rest.split(" ", 2) + [""])[:3]
-        self.run.tests[name] = result, why.strip()
+        if self.run.tests.get(name, ("",))[0] != "red":
+            self.run.tests[name] = result, why.strip()
 
     def on_report(self, rest, _now):
         self.run.reports.append(rest)

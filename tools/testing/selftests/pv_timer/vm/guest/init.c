@@ -13,6 +13,8 @@
  *   mode=default	how the kernel was booted: default, nohz-off, highres-off,
  *			or far
  *   tests=sleep,tick	the programs of the suite, all if it is not there
+ *   tell=all		tell the host of tests that passed as well
+ *   silence=60		for how many seconds a test may say nothing
  *   cpus=2		how many CPUs there should be
  *   device=pv_timer	the clock event device expected on each of them
  *   backend=kvm	the backend expected, "none" for the stock kernel

@@ -281,7 +281,7 @@ void run_suite(struct verdict *v)
 {
 	static char buffer[1 << 16];
 	struct suite s = { .v = v, .console = fopen("/dev/console", "w") };
-	int silence = is_far() ? FAR_SEC : SILENCE_SEC;
+	int silence = is_far() ? FAR_SEC : atoi(option("silence", XSTR(SILENCE_SEC)));
 	size_t size;
 
 	if (!s.console)
@@ -312,7 +312,7 @@ void tell_results(struct verdict *v)
 		return;
 	for (line = strtok_r(v->results, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
-		if (is_far() || !strstr(line, " green"))
+		if (is_far() || *option("tell", "") || !strstr(line, " green"))
 			tell("%s", line);
 }
 
