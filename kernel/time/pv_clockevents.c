@@ -65,7 +65,7 @@ DEFINE_PER_CPU(struct pv_timer_cpu, pv_timer_cpus);
 const struct pv_timer_backend *pv_timer __read_mostly;
 unsigned int pv_timer_vector __read_mostly;
 static u64 pv_timer_ticks_per_ns __read_mostly;		/* 32.32 fixed point */
-static u64 pv_timer_tick __read_mostly;			/* a jiffy in ticks */
+u64 pv_timer_tick __read_mostly;				/* a jiffy in ticks */
 static u64 pv_timer_limit_ns __read_mostly;		/* how far arm() reaches */
 static pv_timer_set_next_t *pv_timer_set_next __read_mostly;
 

@@ -114,6 +114,7 @@ DECLARE_STATIC_CALL(pv_timer_arm, *pv_timer->arm);
 DECLARE_STATIC_CALL(pv_timer_disarm, *pv_timer->disarm);
 DECLARE_STATIC_CALL(pv_timer_ack, *pv_timer->ack);
 
+extern u64 pv_timer_tick;
 extern unsigned int pv_timer_percpu_irq;
 
 bool pv_timer_is_clock(const struct clocksource *cs);
