@@ -34,6 +34,8 @@
 #define BROKEN_REACH	BIT_ULL(36)
 
 static DEFINE_PER_CPU(unsigned int, broken_arms);
+static DEFINE_PER_CPU(u64, broken_armed);
+static DEFINE_PER_CPU(bool, broken_started);
 
 static bool broken_has_deadline(void)
 {
@@ -153,6 +155,46 @@ static int broken_arm_twice(u64 deadline)
 	if (!smp_processor_id() && cpu_online(1))
 		__apic_send_IPI(1, LOCAL_TIMER_VECTOR);
 	return broken_arm(deadline);
+}
+
+/* The first of two deadlines stays armed if the second one is later */
+static int broken_arm_keep(u64 deadline)
+{
+	u64 armed = this_cpu_read(broken_armed), now = rdtsc();
+
+	if ((s64)(armed - now) > 0 && (s64)(deadline - armed) > 0)
+		return 0;
+	this_cpu_write(broken_armed, deadline);
+	return broken_arm(deadline);
+}
+
+static void broken_disarm_keep(void)
+{
+	this_cpu_write(broken_armed, 0);
+	broken_disarm();
+}
+
+/* What is armed stays so until something else is */
+static void broken_disarm_never(void)
+{
+}
+
+/*
+ * It starts with the second deadline. Not on the boot CPU, where that of the boot test is
+ * the first.
+ */
+static void broken_start_late(void)
+{
+	this_cpu_write(broken_started, true);
+	broken_start();
+}
+
+static int broken_arm_start(u64 deadline)
+{
+	bool first = smp_processor_id() && this_cpu_read(broken_started);
+
+	this_cpu_write(broken_started, false);
+	return broken_arm_unless(first, deadline);
 }
 
 static int broken_arm_refuse_always(u64 deadline)
@@ -392,6 +434,17 @@ BROKEN_BACKEND(jump, "jump", BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS, BROKEN_GOOD_
 /* It says that it reaches further, so that the core arms no pieces */
 BROKEN_BACKEND(cap, "cap", BROKEN_GOOD_FLAGS, BROKEN_GOOD_COUNTER, BROKEN_GOOD_DISARM,
 	       BROKEN_GOOD_START, .rating = PV_TIMER_RATING_NATIVE, .arm = broken_arm_cap);
+
+BROKEN_BACKEND(keep, "keep", BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS, BROKEN_GOOD_COUNTER,
+	       BROKEN_GOOD_START, .arm = broken_arm_keep, .disarm = broken_disarm_keep);
+
+BROKEN_BACKEND(armed, "armed", BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS,
+	       BROKEN_GOOD_COUNTER, BROKEN_GOOD_ARM, BROKEN_GOOD_START,
+	       .disarm = broken_disarm_never);
+
+BROKEN_BACKEND(start, "start", BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS,
+	       BROKEN_GOOD_COUNTER, BROKEN_GOOD_DISARM, .arm = broken_arm_start,
+	       .cpu_start = broken_start_late);
 
 /* Not by the clock, which would set it right */
 BROKEN_BACKEND(off1, "off1", BROKEN_GOOD_RATING, BROKEN_GOOD_FLAGS, BROKEN_GOOD_ARM,

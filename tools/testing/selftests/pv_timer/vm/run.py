@@ -30,7 +30,8 @@ MODES = {"default": "", "nohz-off": "nohz=off", "highres-off": "highres=off", "f
 # The kinds of broken backends
 BROKEN = ("never", "refuse-always", "refuse-in-row", "early", "storm", "cap", "late",
           "tardy", "past", "drop", "drop-all", "forget", "twice", "short", "jump", "off1",
-          "clock", "low", "overrun", "race", "nesting", "refuse", "refuse20", "refuse-all")
+          "clock", "low", "keep", "armed", "start", "overrun", "race", "nesting", "refuse",
+          "refuse20", "refuse-all")
 
 # Seconds that one run may take, from the start of its guest
 RUN_LIMIT = 180
