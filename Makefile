@@ -53,9 +53,11 @@ list: T ?= kvm
 compare: T ?= goldfish
 outside: T ?= kvm
 matrix: T := tcg
+conformance: T ?= $(if $(BROKEN),tcg,kvm,xen-pv,hyperv,tcg)
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
-.PHONY: help run vm shell debug list readme compare outside matrix bench kunit kunit-faults \
+.PHONY: help run vm shell debug list readme compare outside matrix conformance bench \
+	kunit kunit-faults \
 	model check count test test-all \
 	apply unapply status series compile_commands clean
 .NOTPARALLEL:
@@ -87,6 +89,9 @@ help:
 	@echo '                       kernel, cyclictest, stress-ng; on x86-64'
 	@echo 'make matrix            which tests turn red on which broken backend, and if'
 	@echo '                       that is as it has to be; KINDS=early,late'
+	@echo 'make conformance T=kvm,xen-pv,hyperv,tcg  each clause of the contract against'
+	@echo '                       the backend that ticks; T=tcg BROKEN=late,drop or all:'
+	@echo '                       which clauses turn red on which broken backend'
 	@echo 'make bench             count instructions and exits, a stock kernel against'
 	@echo '                       pv_timer: T=tcg,tcg-2,tcg-4,tcg-16 (CPUs),xen-pv,'
 	@echo '                       kvm-tsc,kvm-clock,hyperv,um; also LINUX=6.12,7.3'
@@ -115,7 +120,7 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm shell debug list compare outside matrix:
+run vm shell debug list compare outside matrix conformance:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 

@@ -143,12 +143,12 @@ def run_kind(opts, kind):
     return run.tests, run.reason or "no test has run"
 
 
-def wrong(kind, name, result, why):
+def wrong(expected, name, result, why):
     """Why this is not as expected; empty if it is"""
     if result == "skip":
-        fine = any(fnmatch(name, pattern) for pattern in KINDS[kind].skipped)
+        fine = any(fnmatch(name, pattern) for pattern in expected.skipped)
         return "" if fine else f"is skipped: {why}"
-    red, either = (reasons(which, name) for which in (KINDS[kind].red, KINDS[kind].either))
+    red, either = (reasons(which, name) for which in (expected.red, expected.either))
     if result == "green":
         return "is green, has to be red" if red else ""
     if not red + either:
@@ -157,17 +157,17 @@ def wrong(kind, name, result, why):
     return "" if named else f"is red for another reason: {why}"
 
 
-def judge(found):
+def judge(found, kinds):
     """Each thing that is not as expected"""
     for kind, (tests, reason) in found.items():
         hung = not tests and reason.startswith("time-out")
-        if not (hung if KINDS[kind].hangs else tests):
+        if not (hung if kinds[kind].hangs else tests):
             yield kind, "the guest", "comes to its end" if tests else f"has failed: {reason}"
         for name, (result, why) in tests.items():
-            text = wrong(kind, name, result, why)
+            text = wrong(kinds[kind], name, result, why)
             if text:
                 yield kind, name, text
-        for pattern in KINDS[kind].red:
+        for pattern in kinds[kind].red:
             if tests and not any(fnmatch(name, pattern) for name in tests):
                 yield kind, pattern, "is no test"
 
@@ -177,7 +177,7 @@ def never_red(found):
     names = dict.fromkeys(name for tests, _ in found.values() for name in tests)
     return [name for name in names if not any(
         fnmatch(name, pattern) for pattern in OF_THE_CORE) and not any(
-        tests.get(name, ("",))[0] == "red" and not wrong(kind, name, *tests[name])
+        tests.get(name, ("",))[0] == "red" and not wrong(KINDS[kind], name, *tests[name])
         for kind, (tests, _) in found.items())]
 
 
@@ -241,7 +241,7 @@ def main():
     except (HarnessError, OSError) as err:
         print(f"matrix: {err}", file=sys.stderr)
         return 2
-    bad = list(judge(found))
+    bad = list(judge(found, KINDS))
     print_matrix(found, {(kind, name) for kind, name, _ in bad})
     for kind, name, text in bad:
         print(f"matrix: {kind}: {name} {text}")

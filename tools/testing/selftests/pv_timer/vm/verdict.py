@@ -30,6 +30,7 @@ class Run:
     reason: str = ""
     reports: list = field(default_factory=list)
     tests: dict = field(default_factory=dict)   # name -> (green, red or skip, why)
+    ktap: list = field(default_factory=list)    # what the kernel says of the contract
     calls: dict = None      # hypercalls and MSR writes that it was seen to make
 
     def elapsed(self):
@@ -112,6 +113,9 @@ class Recorder:
         name, result, why = (rest.split(" ", 2) + [""])[:3]
         if self.run.tests.get(name, ("",))[0] != "red":
             self.run.tests[name] = result, why.strip()
+
+    def on_ktap(self, rest, _now):
+        self.run.ktap.append(rest)
 
     def on_report(self, rest, _now):
         self.run.reports.append(rest)

@@ -9,6 +9,7 @@
  *   do=suite		"suite", "report", "bench" for the loads=a=seconds,b=seconds,
  *			"host" to run other guests, "shell" for one on the console,
  *			"lifecycle" while the host saves and restores it,
+ *			"conformance" for the contract of its backend, then the suite,
  *			or "probe" to show that the guest boots
  *   mode=default	how the kernel was booted: default, nohz-off, highres-off,
  *			or far
@@ -340,6 +341,8 @@ static void run_tests(void)
 		run_bench(&v);
 	else if (!strcmp(what, "lifecycle"))
 		run_lifecycle(&v);
+	else if (!strcmp(what, "conformance"))
+		run_conformance(&v);
 	else
 		run_suite(&v);
 	if (!v.stuck)

@@ -63,6 +63,7 @@ bool read_lines(int fd, int timeout_sec, line_fn fn, void *arg);
 
 /* suite.c: the test programs */
 void run_suite(struct verdict *v);
+void run_conformance(struct verdict *v);
 void tell_results(struct verdict *v);
 void run_report(struct verdict *v);
 void run_bench(struct verdict *v);

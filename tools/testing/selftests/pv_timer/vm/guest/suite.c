@@ -5,6 +5,7 @@
  * program itself reports is nested in there behind "# ". Where there is no
  * shell for it, runner.c stands in.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #define MAX_LOADS	16
 #define MAX_PROGRAMS	16
 #define LOAD_SEC	(60 + SILENCE_SEC)
+
+#define CONFORMANCE	"/sys/kernel/debug/pv_timer/conformance"
 
 /* As far as the tests look, and more */
 #define FAR_SEC		5000
@@ -295,6 +298,27 @@ void run_suite(struct verdict *v)
 	fclose(s.console);
 	fclose(s.results);
 	judge_suite(&s);
+}
+
+static void ktap_line(char *line, void *unused)
+{
+	(void)unused;
+	tell("ktap %s", line);
+}
+
+/**
+ * run_conformance() - Tell whether the backend keeps the contract, then run the suite
+ * @v: as for run_suite(), whose guest has to tick as before
+ */
+void run_conformance(struct verdict *v)
+{
+	int fd = open(CONFORMANCE, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(CONFORMANCE);
+	read_lines(fd, -1, ktap_line, NULL);
+	close(fd);
+	run_suite(v);
 }
 
 /**
