@@ -10,7 +10,6 @@
 #include "../kselftest_harness.h"
 #include "common.h"
 
-#define RTC		"/sys/class/rtc/rtc0/"
 #define RTC_SECONDS	3
 
 struct race_cpu {
@@ -89,33 +88,6 @@ TEST_F(clock, never_backward)
 	}
 }
 
-/* When the RTC went on to the next second: not before, and not after */
-struct edge {
-	long long second;
-	long long after;
-	long long before;
-};
-
-static long long rtc_second(void)
-{
-	char line[32];
-
-	return read_line(RTC "since_epoch", line, sizeof(line)) ? atoll(line) : -1;
-}
-
-static struct edge rtc_edge(void)
-{
-	long long first = rtc_second(), start = now_ns(CLOCK_MONOTONIC);
-	struct edge edge;
-
-	do {
-		edge.after = now_ns(CLOCK_MONOTONIC);
-		edge.second = rtc_second();
-		edge.before = now_ns(CLOCK_MONOTONIC);
-	} while (edge.second == first && edge.before - start < 3 * SEC);
-	return edge;
-}
-
 /*
  * The RTC of a PC has a clock of its own. Linux calibrates by 500 ppm at least, and
  * NTP steers by as much. What is off by 1 % is ten times as far away as both.
@@ -124,9 +96,8 @@ TEST(as_fast_as_the_rtc)
 {
 	struct edge first, last;
 	long long seconds, slack;
-	char name[32];
 
-	if (!read_line(RTC "name", name, sizeof(name)) || strncmp(name, "rtc_cmos", 8))
+	if (!has_rtc())
 		SKIP(return, "no clock that is independent of the hypervisor's");
 	first = rtc_edge();
 	spin((RTC_SECONDS - 1) * SEC);

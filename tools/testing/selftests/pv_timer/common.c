@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -17,8 +19,16 @@
 
 #include "common.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
 #define PV_TIMER_SYSFS	"/sys/kernel/pv_timer/"
 #define CLOCKSOURCE	"/sys/devices/system/clocksource/clocksource0/"
+#define RTC		"/sys/class/rtc/rtc0/"
+/* Enough for a thread of a test, in bytes */
+#define LOCKED_STACK	(128 * 1024)
+
 #define PV_TIMER_STATS	"/sys/kernel/debug/pv_timer/stats"
 #define PV_TIMER_SLOPE	"/sys/kernel/debug/pv_timer/slope"
 
@@ -63,6 +73,13 @@ struct timespec ns_to_ts(long long ns)
 		.tv_sec = ns / SEC,
 		.tv_nsec = ns % SEC,
 	};
+}
+
+void sleep_until(long long at)
+{
+	struct timespec ts = ns_to_ts(at);
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
 /*
@@ -124,6 +141,33 @@ bool pin(int cpu)
 	return !sched_setaffinity(0, sizeof(set), &set);
 }
 
+/*
+ * Nothing but the timer is to keep a thread from waking up in time: it and those that it
+ * starts go before all others, none of their memory has to be fetched, and the kernel does
+ * not put their sleeps together. Says in @missing what it could not get.
+ */
+bool go_realtime(char *missing, size_t size)
+{
+	struct sched_param param = { .sched_priority = 80 };
+	pthread_attr_t attr;
+	size_t len;
+
+	/* The stack of a thread is locked as a whole when it starts */
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, LOCKED_STACK);
+	pthread_setattr_default_np(&attr);
+	*missing = 0;
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		snprintf(missing, size, " SCHED_FIFO (%s)", strerror(errno));
+	len = strlen(missing);
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		snprintf(missing + len, size - len, " mlockall (%s)", strerror(errno));
+	len = strlen(missing);
+	if (prctl(PR_SET_TIMERSLACK, 1))
+		snprintf(missing + len, size - len, " timer slack (%s)", strerror(errno));
+	return !*missing;
+}
+
 static bool write_online(const char *path, bool online)
 {
 	int fd = open(path, O_WRONLY);
@@ -152,13 +196,13 @@ bool set_online(int cpu, bool online)
 }
 
 /*
- * Run @fn in one thread per online CPU, all at the same time. The n-th gets the
+ * Run @fn in one thread for each of @cpus, all at the same time. The n-th gets the
  * n-th of @args, each of @size, that begins with the int that says which CPU.
  */
-bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size)
+bool on_cpus(const int *cpus, int nr, void *(*fn)(void *arg), void *args, size_t size)
 {
-	int cpus[MAX_CPUS], nr = online_cpus(cpus), i, started;
 	pthread_t threads[MAX_CPUS];
+	int i, started;
 
 	for (started = 0; started < nr; started++) {
 		char *arg = (char *)args + started * size;
@@ -170,6 +214,14 @@ bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size)
 	for (i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
 	return nr && started == nr;
+}
+
+/* The same on each online CPU */
+bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size)
+{
+	int cpus[MAX_CPUS], nr = online_cpus(cpus);
+
+	return on_cpus(cpus, nr, fn, args, size);
 }
 
 enum mode boot_mode(void)
@@ -425,22 +477,66 @@ long long coupling(void)
 	return read_line(PV_TIMER_SLOPE, line, sizeof(line)) ? atoll(line) : -1;
 }
 
-/* How long @cpu has been idle since boot. */
-long long idle_ns(int cpu)
+/* One of the columns of /proc/stat: 3 is idle, 7 is stolen */
+static long long stat_ns(int cpu, int column)
 {
-	long long user, nice, system, idle, found = -1;
 	FILE *file = fopen("/proc/stat", "r");
-	char line[512];
-	int n;
+	long long found = -1;
+	char line[512], *at;
+	int n, i;
 
 	if (!file)
 		return -1;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "cpu%d %lld %lld %lld %lld", &n, &user, &nice,
-			   &system, &idle) == 5 && n == cpu)
-			found = idle * (SEC / sysconf(_SC_CLK_TCK));
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "cpu%d", &n) != 1 || n != cpu)
+			continue;
+		at = strchr(line, ' ');
+		for (i = 0; i < column; i++)
+			strtoll(at, &at, 10);
+		found = strtoll(at, &at, 10) * (SEC / sysconf(_SC_CLK_TCK));
+	}
 	fclose(file);
 	return found;
+}
+
+/* How long @cpu has been idle since boot. */
+long long idle_ns(int cpu)
+{
+	return stat_ns(cpu, 3);
+}
+
+/* For how long its hypervisor has taken @cpu away since boot, if it says so. */
+long long stolen_ns(int cpu)
+{
+	return stat_ns(cpu, 7);
+}
+
+/* Is there a clock that is independent of the hypervisor's? That of a PC is. */
+bool has_rtc(void)
+{
+	char name[32];
+
+	return read_line(RTC "name", name, sizeof(name)) && !strncmp(name, "rtc_cmos", 8);
+}
+
+static long long rtc_second(void)
+{
+	char line[32];
+
+	return read_line(RTC "since_epoch", line, sizeof(line)) ? atoll(line) : -1;
+}
+
+struct edge rtc_edge(void)
+{
+	long long first = rtc_second(), start = now_ns(CLOCK_MONOTONIC);
+	struct edge edge;
+
+	do {
+		edge.after = now_ns(CLOCK_MONOTONIC);
+		edge.second = rtc_second();
+		edge.before = now_ns(CLOCK_MONOTONIC);
+	} while (edge.second == first && edge.before - start < 3 * SEC);
+	return edge;
 }
 
 static void read_clock_under_ptrace(int calls)
@@ -497,4 +593,92 @@ void report_clock(void)
 		available[strlen(available) - 1] = 0;
 	printf("report: clocksource=%s available_clocksource=%s vdso=%s\n", word(current),
 	       word(available), syscalls < 0 ? "unknown" : syscalls < 10 ? "yes" : "no");
+}
+
+static bool is_uml(void)
+{
+	FILE *file = fopen("/proc/cpuinfo", "r");
+	char line[256];
+	bool uml = false;
+
+	while (file && !uml && fgets(line, sizeof(line), file))
+		uml = strstr(line, "User Mode Linux");
+	if (file)
+		fclose(file);
+	return uml;
+}
+
+static bool cpuid_signature(char *buf)
+{
+#ifdef __x86_64__
+	unsigned int eax, ebx, ecx, edx;
+
+	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & (1U << 31)))
+		return false;
+	__cpuid(0x40000000, eax, ebx, ecx, edx);
+	memcpy(buf, &ebx, 4);
+	memcpy(buf + 4, &ecx, 4);
+	memcpy(buf + 8, &edx, 4);
+	buf[12] = 0;
+	return *buf;
+#else
+	(void)buf;
+	return false;
+#endif
+}
+
+static const char *find_hypervisor(void)
+{
+	static char name[128];
+
+	if (is_uml())
+		return "UML";
+	if (cpuid_signature(name) ||
+	    read_line("/sys/hypervisor/type", name, sizeof(name)) ||
+	    read_line("/sys/class/dmi/id/sys_vendor", name, sizeof(name)))
+		return word(name);
+	return "none";
+}
+
+/* Who is this guest, and what does it tick through? */
+void report_facts(void)
+{
+	char device[64], backend[64], available[256];
+	int cpus[MAX_CPUS], nr = online_cpus(cpus), i, rating = 0;
+	struct utsname uts;
+	char *at;
+
+	uname(&uts);
+	printf("report: hypervisor=%s release=%s cpus=%d hz=%lld\n",
+	       find_hypervisor(), uts.release, nr, SEC / tick_ns());
+	report_clock();
+	for (i = 0; i < nr; i++) {
+		read_device(cpus[i], device, sizeof(device));
+		printf("report: cpu=%d device=%s\n", cpus[i], word(device));
+	}
+	if (!read_line("/sys/kernel/pv_timer/current_backend", backend,
+		       sizeof(backend)))
+		snprintf(backend, sizeof(backend), "none");
+	read_line("/sys/kernel/pv_timer/available_backends", available,
+		  sizeof(available));
+	at = strstr(available, backend);
+	if (at)
+		sscanf(at + strlen(backend), "(%d)", &rating);
+	printf("report: backend=%s rating=%d\n", word(backend), rating);
+}
+
+/* In powers of two of a nanosecond */
+int latency_bucket(long long ns)
+{
+	int bucket = 0;
+
+	while (bucket < LATENCY_BUCKETS - 1 && ns >= 2LL << bucket)
+		bucket++;
+	return bucket;
+}
+
+/* What @permille of them are not above; they are in order */
+long long quantile(const long long *late, int nr, int permille)
+{
+	return late[(long long)nr * permille / 1000];
 }

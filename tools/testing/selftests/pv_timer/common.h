@@ -30,6 +30,9 @@
 
 #define MAX_CPUS	256
 
+/* How late something is, each twice as late as the one before: the last are 9 min */
+#define LATENCY_BUCKETS	40
+
 /* The columns of the statistics in debugfs */
 enum pv_stat {
 	PV_ARMED,
@@ -52,6 +55,13 @@ struct pv_stats {
 	long long v[PV_NR_STATS];
 };
 
+/* When the RTC went on to the next second: not before, and not after */
+struct edge {
+	long long second;
+	long long after;
+	long long before;
+};
+
 /* One of PVT_MODE: how the kernel was booted */
 enum mode {
 	MODE_DEFAULT,
@@ -64,13 +74,16 @@ enum mode {
 
 long long now_ns(clockid_t clock);
 struct timespec ns_to_ts(long long ns);
+void sleep_until(long long at);
 long long spin(long long ns);
 int compare_ns(const void *a, const void *b);
 
 int online_cpus(int cpus[MAX_CPUS]);
 void two_cpus(int *cpu, int *other);
 bool pin(int cpu);
+bool go_realtime(char *missing, size_t size);
 bool set_online(int cpu, bool online);
+bool on_cpus(const int *cpus, int nr, void *(*fn)(void *arg), void *args, size_t size);
 bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size);
 
 enum mode boot_mode(void);
@@ -88,8 +101,14 @@ long long timer_interrupts(int cpu);
 long long next_interrupt(int cpu);
 long long coupling(void);
 long long idle_ns(int cpu);
+long long stolen_ns(int cpu);
+bool has_rtc(void);
+struct edge rtc_edge(void);
 long long clock_syscalls(int calls);
 const char *word(char *s);
 void report_clock(void);
+void report_facts(void);
+int latency_bucket(long long ns);
+long long quantile(const long long *late, int nr, int permille);
 
 #endif /* PV_TIMER_COMMON_H */

@@ -43,13 +43,6 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void sleep_until(long long at)
-{
-	struct timespec ts = ns_to_ts(at);
-
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
-}
-
 static long long end_in(long long ns)
 {
 	return now_ns(CLOCK_MONOTONIC) + ns;

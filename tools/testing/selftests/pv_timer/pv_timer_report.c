@@ -13,20 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/utsname.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "common.h"
 
-#ifdef __x86_64__
-#include <cpuid.h>
-#endif
-
 #define SAMPLES		1000
 #define LATENCY_TIME	(3 * SEC)
-#define BUCKETS		40
 
 struct phase {
 	const char *name;
@@ -40,77 +33,6 @@ struct load_cpu {
 	long long sleeps;
 };
 
-static bool is_uml(void)
-{
-	FILE *file = fopen("/proc/cpuinfo", "r");
-	char line[256];
-	bool uml = false;
-
-	while (file && !uml && fgets(line, sizeof(line), file))
-		uml = strstr(line, "User Mode Linux");
-	if (file)
-		fclose(file);
-	return uml;
-}
-
-static bool cpuid_signature(char *buf)
-{
-#ifdef __x86_64__
-	unsigned int eax, ebx, ecx, edx;
-
-	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & (1U << 31)))
-		return false;
-	__cpuid(0x40000000, eax, ebx, ecx, edx);
-	memcpy(buf, &ebx, 4);
-	memcpy(buf + 4, &ecx, 4);
-	memcpy(buf + 8, &edx, 4);
-	buf[12] = 0;
-	return *buf;
-#else
-	(void)buf;
-	return false;
-#endif
-}
-
-static const char *find_hypervisor(void)
-{
-	static char name[128];
-
-	if (is_uml())
-		return "UML";
-	if (cpuid_signature(name) ||
-	    read_line("/sys/hypervisor/type", name, sizeof(name)) ||
-	    read_line("/sys/class/dmi/id/sys_vendor", name, sizeof(name)))
-		return word(name);
-	return "none";
-}
-
-static void report_facts(void)
-{
-	char device[64], backend[64], available[256];
-	int cpus[MAX_CPUS], nr = online_cpus(cpus), i, rating = 0;
-	struct utsname uts;
-	char *at;
-
-	uname(&uts);
-	printf("report: hypervisor=%s release=%s cpus=%d hz=%lld\n",
-	       find_hypervisor(), uts.release, nr, SEC / tick_ns());
-	report_clock();
-	for (i = 0; i < nr; i++) {
-		read_device(cpus[i], device, sizeof(device));
-		printf("report: cpu=%d device=%s\n", cpus[i], word(device));
-	}
-	if (!read_line("/sys/kernel/pv_timer/current_backend", backend,
-		       sizeof(backend)))
-		snprintf(backend, sizeof(backend), "none");
-	read_line("/sys/kernel/pv_timer/available_backends", available,
-		  sizeof(available));
-	at = strstr(available, backend);
-	if (at)
-		sscanf(at + strlen(backend), "(%d)", &rating);
-	printf("report: backend=%s rating=%d\n", word(backend), rating);
-}
-
 /* Waits until the border is on the wire: whoever counts is to see it in time. */
 static void border(const char *name, const char *which)
 {
@@ -123,13 +45,11 @@ static void *sleeping(void *arg)
 {
 	struct load_cpu *load = arg;
 	long long at = now_ns(CLOCK_MONOTONIC), end = at + load->phase->time;
-	struct timespec ts;
 
 	pin(load->cpu);
 	while (at < end) {
 		at = now_ns(CLOCK_MONOTONIC) + MSEC;
-		ts = ns_to_ts(at);
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+		sleep_until(at);
 		load->sleeps++;
 	}
 	return NULL;
@@ -207,20 +127,17 @@ static long long run_phase(const struct phase *phase)
 /* Returns how many samples of the wake-up latency were taken. */
 static int sample_latency(long long late[SAMPLES])
 {
-	struct sched_param param = { .sched_priority = 80 };
 	int cpus[MAX_CPUS], nr = online_cpus(cpus), i;
+	char missing[128];
 	long long end, at;
-	struct timespec ts;
 
 	pin(cpus[nr - 1]);
-	if (sched_setscheduler(0, SCHED_FIFO, &param) ||
-	    mlockall(MCL_CURRENT | MCL_FUTURE))
+	if (!go_realtime(missing, sizeof(missing)))
 		printf("report: latency_note=not_realtime\n");
 	end = now_ns(CLOCK_MONOTONIC) + LATENCY_TIME;
 	for (i = 0; i < SAMPLES && now_ns(CLOCK_MONOTONIC) < end; i++) {
 		at = now_ns(CLOCK_MONOTONIC) + MSEC;
-		ts = ns_to_ts(at);
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+		sleep_until(at);
 		late[i] = now_ns(CLOCK_MONOTONIC) - at;
 	}
 	return i;
@@ -228,8 +145,8 @@ static int sample_latency(long long late[SAMPLES])
 
 static void report_latency(void)
 {
+	int buckets[LATENCY_BUCKETS] = {}, nr, i;
 	long long late[SAMPLES];
-	int buckets[BUCKETS] = {}, nr, i, bucket;
 
 	border("latency", "begin");
 	nr = sample_latency(late);
@@ -238,14 +155,10 @@ static void report_latency(void)
 		return;
 	qsort(late, nr, sizeof(*late), compare_ns);
 	printf("report: latency=ns samples=%d min=%lld p50=%lld p99=%lld max=%lld\n",
-	       nr, late[0], late[nr / 2], late[nr * 99 / 100], late[nr - 1]);
-	for (i = 0; i < nr; i++) {
-		for (bucket = 0; bucket < BUCKETS - 1; bucket++)
-			if (late[i] < 2LL << bucket)
-				break;
-		buckets[bucket]++;
-	}
-	for (i = 0; i < BUCKETS; i++)
+	       nr, late[0], quantile(late, nr, 500), quantile(late, nr, 990), late[nr - 1]);
+	for (i = 0; i < nr; i++)
+		buckets[latency_bucket(late[i])]++;
+	for (i = 0; i < LATENCY_BUCKETS; i++)
 		if (buckets[i])
 			printf("report: bucket=%d count=%d\n", i, buckets[i]);
 }

@@ -7,6 +7,7 @@
  *
  *   verdict=ttyS1	the terminal that is the verdict channel
  *   do=suite		"suite", "report", "bench" for the loads=a=seconds,b=seconds,
+ *			"latency" for seconds=1 each,
  *			"host" to run other guests, "shell" for one on the console,
  *			"lifecycle" while the host saves and restores it,
  *			"conformance" for the contract of its backend, then the suite,
@@ -339,6 +340,8 @@ static void run_tests(void)
 		run_report(&v);
 	else if (!strcmp(what, "bench"))
 		run_bench(&v);
+	else if (!strcmp(what, "latency"))
+		run_latency(&v);
 	else if (!strcmp(what, "lifecycle"))
 		run_lifecycle(&v);
 	else if (!strcmp(what, "conformance"))

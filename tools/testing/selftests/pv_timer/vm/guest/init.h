@@ -67,6 +67,7 @@ void run_conformance(struct verdict *v);
 void tell_results(struct verdict *v);
 void run_report(struct verdict *v);
 void run_bench(struct verdict *v);
+void run_latency(struct verdict *v);
 
 /* checks.c: the state of the guest after them */
 void run_checks(struct verdict *v);
