@@ -51,12 +51,12 @@ run: T ?= kvm
 shell debug: T ?= tcg
 list: T ?= kvm
 compare: T ?= goldfish
-outside: T ?= kvm
+outside latency: T ?= kvm
 matrix: T := tcg
 conformance: T ?= $(if $(BROKEN),tcg,kvm,xen-pv,hyperv,tcg)
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
-.PHONY: help run vm shell debug list readme compare outside matrix conformance bench \
+.PHONY: help run vm shell debug list readme compare latency outside matrix conformance bench \
 	kunit kunit-faults \
 	model check count test test-all \
 	apply unapply status series compile_commands clean
@@ -85,6 +85,8 @@ help:
 	@echo 'make readme            put their last results into the table of README.md'
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
 	@echo '                       kernel against pv_timer'
+	@echo 'make latency T=kvm     how late wake-ups are, by the old device and by pv_timer:'
+	@echo '                       table, histogram, JSON, picture; BROKEN=late is red'
 	@echo 'make outside T=kvm     the timer tests of others, likewise: selftests of the'
 	@echo '                       kernel, cyclictest, stress-ng; on x86-64'
 	@echo 'make matrix            which tests turn red on which broken backend, and if'
@@ -120,7 +122,7 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm shell debug list compare outside matrix conformance:
+run vm shell debug list compare latency outside matrix conformance:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 

@@ -40,7 +40,8 @@ from itertools import cycle
 from statistics import median
 
 from harness import Arguments, HarnessError, built, fresh_dir
-from hosts import HYPERV_CPU, boot_direct, boot_nested, kvm_host, qemu_l1, uml, xen
+from hosts import (HYPERV_CPU, NO_ENTROPY, boot_direct, boot_nested, icount, kvm_host,
+                   qemu_l1, uml, xen)
 from qemu import Boot, qemu
 from table import draw, print_cpus, print_machine
 from verdict import Run
@@ -56,8 +57,6 @@ NESTED_LOADS = {"idle": 10, "sleep": 3, "ping-pong": 2, "busy": 3, "storm": 1}
 # Boots of each kernel for the median
 BOOTS = 5
 LIMIT = 300
-
-NO_ENTROPY = "-rdrand,-rdseed"
 
 # Where a request goes to its device, and what it is entered for
 PROGRAM = "tick_program_event"
@@ -97,19 +96,6 @@ class Machine:
     def counts_instructions(self):
         """Is its kernel one that the plugin knows?"""
         return self.nested is None
-
-
-def icount(cpus):
-    """Options by which all that happens is decided by the instructions
-
-    No entropy, no clock of this machine. Recording keeps the two threads of QEMU in
-    step: else its main thread, if it is late, finds the CPU halted before the last
-    instructions have moved the clock, and moves it too far. It cannot record several
-    CPUs.
-    """
-    record = ",rr=record,rrfile=/dev/null" if cpus == 1 else ""
-    return ["-icount", f"shift=1,sleep=off{record}", "-seed", "1",
-            "-rtc", "clock=vm,base=2024-01-01"]
 
 
 def tcg(opts, append, cpus):

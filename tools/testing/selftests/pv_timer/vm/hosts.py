@@ -45,6 +45,22 @@ FAR_ARGS = ("-icount", "shift=4,sleep=off", "-rtc", "clock=vm")
 FAR = "tsc=nowatchdog sysctl.vm.stat_interval=100000"
 
 
+NO_ENTROPY = "-rdrand,-rdseed"
+
+
+def icount(cpus, shift=1):
+    """Options by which all that happens is decided by the instructions
+
+    An instruction takes 2^shift ns. No entropy, no clock of this machine. Recording keeps
+    the two threads of QEMU in step: else its main thread, if it is late, finds the CPU
+    halted before the last instructions have moved the clock, and moves it too far. It
+    cannot record several CPUs.
+    """
+    record = ",rr=record,rrfile=/dev/null" if cpus == 1 else ""
+    return ["-icount", f"shift={shift},sleep=off{record}", "-seed", "1",
+            "-rtc", "clock=vm,base=2024-01-01"]
+
+
 def one_cpu(command, index=-1):
     """The command on one CPU of this machine, for a host with SVM and one CPU
 

@@ -16,10 +16,11 @@ import signal
 import subprocess
 import sys
 
+import latency
+import outside
 from compare import compare_target
 from harness import HERE, REPO, Arguments, HarnessError, Skip, fresh_dir
 from hosts import FAR, FAR_ARGS
-from outside import LIMIT, outside_target
 from qemu import share
 from support import remember
 from targets import TARGETS
@@ -171,7 +172,9 @@ def run_target(target, opts):
         if opts.compare:
             return compare_target(target, opts, outdir, say)
         if opts.outside:
-            return outside_target(target, opts, outdir, say)
+            return outside.outside_target(target, opts, outdir, say)
+        if opts.latency:
+            return latency.latency_target(target, opts, outdir, say)
         if opts.shell or opts.debug:
             return open_terminal(target, opts, outdir, say)
         runs = plan_runs(target, opts, outdir)
@@ -244,6 +247,8 @@ def parse_args():
     parser.add_argument("--outside", default="",
                         help="an initrd with the timer tests of others, for a kernel "
                         "without pv_timer as well")
+    parser.add_argument("--latency", action="store_true",
+                        help="measure how late wake-ups are, with pv_timer and without")
     parser.add_argument("--shell", action="store_true",
                         help="open a shell in the guest")
     parser.add_argument("--debug", action="store_true",
@@ -264,8 +269,10 @@ def parse_args():
     if opts.detect:
         choose_kernel(parser, opts)
     opts.limit = opts.limit or RUN_LIMIT * (SLOWER if opts.detect else 1)
+    if opts.latency:
+        opts.limit = latency.LIMIT
     if opts.outside:
-        opts.limit, opts.initrd = LIMIT, opts.outside
+        opts.limit, opts.initrd = outside.LIMIT, opts.outside
         others = [name for name in opts.targets.split(",") if TARGETS[name].kernel != "x86"]
         if others:
             parser.error(f"the timer tests of others are built for x86-64, not for {others[0]}")
