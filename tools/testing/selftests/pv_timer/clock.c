@@ -90,7 +90,8 @@ TEST_F(clock, never_backward)
 
 /*
  * The RTC of a PC has a clock of its own. Linux calibrates by 500 ppm at least, and
- * NTP steers by as much. What is off by 1 % is ten times as far away as both.
+ * NTP steers by as much. An emulated RTC goes on by a timer of its host, which may be late
+ * by a jiffy. What is off by 1 % is four times as far away as all that.
  */
 TEST(as_fast_as_the_rtc)
 {
@@ -105,7 +106,7 @@ TEST(as_fast_as_the_rtc)
 	seconds = last.second - first.second;
 	ASSERT_GT(seconds, 0)
 		TH_LOG("the RTC stands still, or the clock races");
-	slack = seconds * SEC / 1000;
+	slack = seconds * SEC / 1000 + tick_ns();
 	EXPECT_GE(last.before - first.after, seconds * SEC - slack)
 		TH_LOG("clock is slow: at most %lld us in %lld s of the RTC",
 		       (last.before - first.after) / USEC, seconds);
