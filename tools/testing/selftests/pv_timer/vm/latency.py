@@ -137,14 +137,15 @@ def histogram(waits):
 
 PLOT = """set terminal {terminal} noenhanced size 1200,900 background rgb "white" font "sans,13"
 set output "{output}"
+set encoding utf8
 set multiplot layout 2,2 title "{title}" font "sans,16"
 set logscale xy
 set grid
 set xrange [{least}:{most}]
 set yrange [{share}:1]
-set xlabel "late by more than, us"
+set xlabel "late by more than, µs"
 set ylabel "share of wake-ups"
-set key bottom left
+set key top right
 """
 CURVE = {("old", "idle"): 'linecolor rgb "#909090" dashtype 1',
          ("old", "busy"): 'linecolor rgb "#909090" dashtype 2',
