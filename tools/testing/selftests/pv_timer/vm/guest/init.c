@@ -7,7 +7,7 @@
  *
  *   verdict=ttyS1	the terminal that is the verdict channel
  *   do=suite		"suite", "report", "bench" for the loads=a=seconds,b=seconds,
- *			"latency" for seconds=1 each,
+ *			"latency" for seconds=1 each, emulated=yes if in real time,
  *			"host" to run other guests, "shell" for one on the console,
  *			"lifecycle" while the host saves and restores it,
  *			"conformance" for the contract of its backend, then the suite,
