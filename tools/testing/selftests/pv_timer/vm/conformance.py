@@ -16,10 +16,12 @@ import os
 import re
 import signal
 import sys
+from functools import partial
 
+import matrix
 from harness import Arguments, HarnessError, fresh_dir
 from hosts import FAR, FAR_ARGS
-from matrix import GOOD, Kind, judge, print_matrix, stop
+from matrix import GOOD, judge, print_matrix, stop
 from targets import TARGETS
 from verdict import Run, expect
 
@@ -37,44 +39,45 @@ RATE = "the counter went on by"
 # What the hypervisor of a target does not have, or the kernel does not need
 IDLE = ("counters_of_all_cpus_agree", "cpu_start_lets_it_interrupt", "cpus_are_independent")
 
+Kind = partial(matrix.Kind, skipped=IDLE)
+
 # Which clauses each kind of broken.c turns red; it keeps the others
 KINDS = {
-    GOOD: Kind("keeps all of them", {}, skipped=IDLE),
-    "never": Kind("interrupts at all, so the boot test takes another", {}, backend="lapic",
-                  skipped=IDLE),
+    GOOD: Kind("keeps all of them", {}),
+    "never": Kind("interrupts at all, so the boot test takes another", {}, backend="lapic"),
     "refuse-always": Kind("takes a deadline, so the boot test takes another", {},
-                          backend="lapic", skipped=IDLE),
+                          backend="lapic"),
     "refuse-in-row": Kind("takes each deadline", {
-        "no_deadline_is_refused": "are refused"}, skipped=IDLE),
+        "no_deadline_is_refused": "are refused"}),
     "early": Kind("not before the deadline", {
-        "never_before_the_deadline": SOME}, skipped=IDLE),
+        "never_before_the_deadline": SOME}),
     "storm": Kind("counter and comparator agree", {
-        "never_before_the_deadline": SOME}, skipped=IDLE),
+        "never_before_the_deadline": SOME}),
     "late": Kind("not a jiffy after the deadline", {
-        "not_a_jiffy_after_it": SOME}, skipped=IDLE),
+        "not_a_jiffy_after_it": SOME}),
     "tardy": Kind("each one in time", {
-        "each_deadline_interrupts": NONE}, {"*": NONE}, skipped=IDLE),
+        "each_deadline_interrupts": NONE}, {"*": NONE}),
     "past": Kind("interrupts for a deadline that has passed", {
-        "past_deadline_interrupts_at_once": NONE}, skipped=IDLE),
+        "past_deadline_interrupts_at_once": NONE}),
     "drop": Kind("interrupts for each deadline, on each CPU", {
-        "each_deadline_interrupts": NONE}, {"*": NONE}, skipped=IDLE),
+        "each_deadline_interrupts": NONE}, {"*": NONE}),
     "cap": Kind("deadlines have 64 bits", {
-        "deadline_has_64_bits": SOME}, skipped=IDLE),
+        "deadline_has_64_bits": SOME}),
     "twice": Kind("interrupts once, and one CPU", {
-        "cpus_are_independent": SOME}, {"*": SOME}, skipped=IDLE),
+        "cpus_are_independent": SOME}, {"*": SOME}),
     "keep": Kind("replaces what was armed", {
-        "deadline_replaces_another": SOME}, skipped=IDLE),
+        "deadline_replaces_another": SOME}),
     "armed": Kind("forgets what was armed", {
-        "disarm_forgets_it": SOME}, {"cpus_are_independent": SOME}, skipped=IDLE),
+        "disarm_forgets_it": SOME}, {"cpus_are_independent": SOME}),
     "start": Kind("interrupts after cpu_start()", {
-        "cpu_start_lets_it_interrupt": NONE}, skipped=IDLE),
+        "cpu_start_lets_it_interrupt": NONE}),
     "jump": Kind("the counter does not go back", {
-        "counter_never_goes_back": BACK}, {"*": f"{NONE}|{SOME}|{RATE}"}, skipped=IDLE),
+        "counter_never_goes_back": BACK}, {"*": f"{NONE}|{SOME}|{RATE}"}),
     "off1": Kind("the counter has the frequency that is stated", {
-        "counter_is_as_fast_as_stated": RATE}, skipped=IDLE),
+        "counter_is_as_fast_as_stated": RATE}),
     "clock": Kind("the clock is the same on all CPUs, and as fast as stated", {
         "counters_of_all_cpus_agree": "ahead|behind"}, {
-            "counter_is_as_fast_as_stated": RATE}, skipped=IDLE),
+            "counter_is_as_fast_as_stated": RATE}),
 }
 
 
@@ -144,7 +147,7 @@ def run_all(opts):
         return {kind: run_kind(opts, kind) for kind in kinds}, KINDS
     targets = opts.targets.split(",")
     return ({name: run_target(opts, name) for name in targets},
-            {name: Kind("keeps all of them", {}, skipped=IDLE) for name in targets})
+            {name: Kind("keeps all of them", {}) for name in targets})
 
 
 def report(found, bad, quiet):

@@ -141,7 +141,7 @@ def histogram(waits):
     return report
 
 
-PLOT = """set terminal {terminal} noenhanced size 1200,900 background rgb "white" font "sans,13"
+PLOT = """set terminal svg noenhanced size 1200,900 background rgb "white" font "sans,13"
 set output "{output}"
 set encoding utf8
 set multiplot layout 2,2 title "{title}" font "sans,16"
@@ -180,13 +180,13 @@ def panel(kind, sides):
     return text + f'set title "{kind}"\nplot {", ".join(plots)}\n' if plots else ""
 
 
-def draw(title, sides, path, terminal="svg"):
+def draw(title, sides, path):
     """Writes the picture"""
     every = [late for waits in sides.values() for late in chain.from_iterable(waits.values())]
     kinds = dict.fromkeys(kind for kind, _, _ in sides["pv_timer"])
     most = max(len(late) for waits in sides.values() for late in waits.values())
     subprocess.run(["gnuplot"], check=True, text=True, input=PLOT.format(
-        terminal=terminal, output=path, title=title, share=0.25 / most,
+        output=path, title=title, share=0.25 / most,
         least=max(min(every), 100) / 1000, most=max(every) / 1000) + "".join(
             panel(kind, sides) for kind in kinds))
 
@@ -196,6 +196,8 @@ def differences(boots):
     for side in SIDES:
         first, *others = (boot for boot in boots if boot["name"].startswith(f"{side}-"))
         for other in others:
+            if len(first["waits"]) != len(other["waits"]):
+                yield f"{side}: one has measured more than the other"
             for one, two in zip(first["waits"], other["waits"]):
                 if one != two:
                     yield f"{side} {' '.join(key_of(one))} CPU {one['cpu']}"

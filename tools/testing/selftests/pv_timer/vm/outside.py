@@ -27,7 +27,7 @@ def beside_tests(run):
 
 
 def print_results(target, stock, ours):
-    """Return: what is wrong with ours"""
+    """Return: what is wrong with ours, and that the other has not run as it should"""
     bad = []
     print(f"{target.name + ':':<30}{target.stock:>24}  {'pv_timer':>12}")
     for name in dict.fromkeys((*stock.tests, *ours.tests)):
@@ -36,7 +36,8 @@ def print_results(target, stock, ours):
         print(f"{name:<30}{results[0]:>24}  {results[1]:>12}{'  <-' if worse else ''}")
         if worse:
             bad.append(f"{name} passes on the stock kernel only")
-    return bad + beside_tests(ours)
+    return bad + [f"{run.name}: {reason}" for run in (stock, ours)
+                  for reason in beside_tests(run)]
 
 
 def outside_target(target, opts, outdir, say):
