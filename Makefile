@@ -107,7 +107,8 @@ help:
 	@echo 'make test              what is run for each change; says what and how long'
 	@echo 'make test-all          also all targets in all modes on both Linux versions,'
 	@echo '                       faults, debug kernels, compare, matrix, conformance, the'
-	@echo '                       whole model, and the series. Both: STEPS=vm,check for some of it'
+	@echo '                       whole model, and the series. Both: STEPS=vm,check for some of it;'
+	@echo '                       RESUME=1 does not repeat what has passed on the same sources'
 	@echo 'make apply             put pv_timer on a Linux tree'
 	@echo 'make unapply           take it off again, byte for byte'
 	@echo 'make status            what is there; LINUX=7.3: and whether there is a later one'
@@ -159,10 +160,10 @@ count: apply
 	@scripts/count $(TREE)
 
 test: $(UNPACKED)
-	@scripts/test $(BUILD) $(subst $(comma), ,$(STEPS))
+	@scripts/test $(BUILD) $(if $(RESUME),resume) $(subst $(comma), ,$(STEPS))
 
 test-all: $(UNPACKED)
-	@scripts/test $(BUILD) all $(subst $(comma), ,$(STEPS))
+	@scripts/test $(BUILD) all $(if $(RESUME),resume) $(subst $(comma), ,$(STEPS))
 
 apply: $(if $(KERNEL),,$(UNPACKED))
 	$(call need)
