@@ -340,7 +340,7 @@ static void pv_timer_program_wanted(struct pv_timer_cpu *pt)
  * not woken for nothing, and what has passed is not relied on: its interrupt may
  * be lost. It may also be held back, as irqs are off here, but not for a second.
  */
-static bool pv_timer_can_elide(struct pv_timer_cpu *pt, u64 expires)
+static bool pv_timer_elide(struct pv_timer_cpu *pt, u64 expires)
 {
 	u64 now;
 
@@ -353,7 +353,10 @@ static bool pv_timer_can_elide(struct pv_timer_cpu *pt, u64 expires)
 			pv_timer_lost(pt);
 		return false;
 	}
-	return expires == pt->armed_for || !tick_nohz_tick_stopped();
+	if (expires != pt->armed_for && tick_nohz_tick_stopped())
+		return false;
+	pt->stats[PV_TIMER_ELIDED]++;
+	return true;
 }
 
 static struct pv_timer_cpu *ced_to_pv_timer(struct clock_event_device *ced)
@@ -365,9 +368,7 @@ static int pv_timer_set_next_general(ktime_t expires, struct clock_event_device 
 {
 	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
 
-	if (pv_timer_can_elide(pt, expires))
-		pt->stats[PV_TIMER_ELIDED]++;
-	else
+	if (!pv_timer_elide(pt, expires))
 		pv_timer_program(pt);
 	return 0;
 }
