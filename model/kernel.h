@@ -301,7 +301,19 @@ int smp_call_function_single_async(unsigned int cpu, call_single_data_t *csd);
 #define tick_nohz_full_enabled()	((bool)any(2))
 #define tick_nohz_tick_stopped()	((bool)any(2))
 
-/* ---- messages and lines ---- */
+/* ---- messages, events and lines ---- */
+
+#define IS_ENABLED(option)		0
+#define __maybe_unused			__attribute__((unused))
+#define on_each_cpu(func, info, wait)	((void)(func))
+#define trace_pv_timer_arm(...)		do { } while (0)
+#define trace_pv_timer_elide(...)	do { } while (0)
+#define trace_pv_timer_interrupt(...)	do { } while (0)
+#define trace_pv_timer_failed(...)	do { } while (0)
+#define trace_pv_timer_stop(...)	do { } while (0)
+#define trace_pv_timer_shutdown(...)	do { } while (0)
+#define trace_pv_timer_resume(...)	do { } while (0)
+#define trace_pv_timer_restart(...)	do { } while (0)
 
 #define KERN_ERR			""
 #define DEFAULT_RATELIMIT_INTERVAL	0

@@ -22,6 +22,7 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <trace/events/pv_timer.h>
 
 #include "pv_clockevents.h"
 
@@ -167,6 +168,7 @@ static bool pv_timer_try(const struct pv_timer_known *known)
 {
 	int err = pv_timer_start(known->backend, known->hz);
 
+	trace_pv_timer_backend(known->backend->name, known->backend->rating, known->hz, err);
 	if (err)
 		pr_err("%s does not tick [%d], trying the next\n",
 		       known->backend->name, err);

@@ -38,8 +38,10 @@
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <linux/seqlock.h>
+#include <linux/smp.h>
 #include <linux/tick.h>
 #include <linux/timekeeper_internal.h>
+#include <trace/events/pv_timer.h>
 
 #include "pv_clockevents.h"
 #include "tick-internal.h"
@@ -86,6 +88,9 @@ struct pv_timer_line pv_timer_line ____cacheline_aligned = {
 /* Deadlines were lost lately, until these jiffies */
 static bool pv_timer_watch;
 static unsigned long pv_timer_watch_until;
+
+/* How many events are on that only the general path has */
+static unsigned int pv_timer_nr_traced;
 
 static DEFINE_RATELIMIT_STATE(pv_timer_failures, DEFAULT_RATELIMIT_INTERVAL, 3);
 
@@ -183,6 +188,7 @@ static u64 pv_timer_deadline(u64 expires, u64 now, u64 clock)
 static void pv_timer_failed(struct pv_timer_cpu *pt, enum pv_timer_stat how, int err)
 {
 	pt->stats[how]++;
+	trace_pv_timer_failed(how, pt->armed_for, pt->armed, err);
 	if (__ratelimit(&pv_timer_failures))
 		printk_deferred("%spv_timer: %s %s a deadline on CPU%u [%d]\n",
 				KERN_ERR, pv_timer->name,
@@ -305,6 +311,7 @@ static void pv_timer_program_at(struct pv_timer_cpu *pt, u64 now, u64 clock)
 	pt->suspect = KTIME_MAX;
 	pt->stats[PV_TIMER_ARMED]++;
 	pt->stats[PV_TIMER_DELAYED] += !!pt->skew;
+	trace_pv_timer_arm(pt->ced.next_event, pt->armed, now);
 
 	do {
 		err = pv_timer_arm_once(pt);
@@ -356,6 +363,7 @@ static bool pv_timer_elide(struct pv_timer_cpu *pt, u64 expires)
 	if (expires != pt->armed_for && tick_nohz_tick_stopped())
 		return false;
 	pt->stats[PV_TIMER_ELIDED]++;
+	trace_pv_timer_elide(expires, pt->armed, now);
 	return true;
 }
 
@@ -384,11 +392,13 @@ static int pv_timer_set_next_in_event(ktime_t expires, struct clock_event_device
 	ktime_t clock = ktime_get();
 
 	pt->passed = expires <= clock;
-	if (pt->passed)
-		pt->stats[PV_TIMER_ELIDED]++;
-	else
+	if (!pt->passed) {
 		pv_timer_program_at(pt, now, clock);
-	return pt->passed ? -ETIME : 0;
+		return 0;
+	}
+	pt->stats[PV_TIMER_ELIDED]++;
+	trace_pv_timer_elide(expires, now, now);
+	return -ETIME;
 }
 
 /* After kexec has begun */
@@ -478,12 +488,19 @@ static int pv_timer_set_next_checked(ktime_t expires, struct clock_event_device 
 	return likely(!err) ? 0 : pv_timer_refused(err);
 }
 
+/* The deadline that the hypervisor holds, 0 for none */
+static u64 pv_timer_held(const struct pv_timer_cpu *pt)
+{
+	return pt->armed_for == pt->none ? 0 : pt->armed;
+}
+
 /* An interrupt that nobody wants costs less than telling the hypervisor. */
 static int pv_timer_oneshot_stopped(struct clock_event_device *ced)
 {
 	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
 
 	pt->stats[PV_TIMER_STOPPED]++;
+	trace_pv_timer_stop(pv_timer_held(pt));
 	ced->next_event = KTIME_MAX;
 	if (pv_timer->flags & PV_TIMER_FREE) {
 		static_call(pv_timer_disarm)();
@@ -496,15 +513,21 @@ static int pv_timer_oneshot_stopped(struct clock_event_device *ced)
 
 static int pv_timer_shutdown(struct clock_event_device *ced)
 {
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+
+	trace_pv_timer_shutdown(pv_timer_held(pt));
 	static_call(pv_timer_disarm)();
-	pv_timer_forget(ced_to_pv_timer(ced));
+	pv_timer_forget(pt);
 	return 0;
 }
 
 /* What the hypervisor held before suspend or migration is not relied on. */
 static int pv_timer_tick_resume(struct clock_event_device *ced)
 {
-	pv_timer_forget(ced_to_pv_timer(ced));
+	struct pv_timer_cpu *pt = ced_to_pv_timer(ced);
+
+	trace_pv_timer_resume(pv_timer_held(pt));
+	pv_timer_forget(pt);
 	if (pv_timer->flags & PV_TIMER_LOSES_STATE && pv_timer->cpu_start)
 		pv_timer->cpu_start();
 	return 0;
@@ -515,8 +538,9 @@ static void pv_timer_restart(struct pv_timer_cpu *pt)
 	if (!clockevent_state_oneshot(&pt->ced) &&
 	    !clockevent_state_oneshot_stopped(&pt->ced))
 		return;
-	pv_timer_tick_resume(&pt->ced);
 	pt->stats[PV_TIMER_RESTARTED]++;
+	trace_pv_timer_restart(pv_timer_held(pt));
+	pv_timer_tick_resume(&pt->ced);
 	pv_timer_program_wanted(pt);
 }
 
@@ -619,10 +643,46 @@ static enum pv_timer_stat pv_timer_meaning(const struct pv_timer_cpu *pt, u64 no
 	return (s64)(now - pt->armed) < 0 ? PV_TIMER_EARLY : PV_TIMER_EVENTS;
 }
 
+/*
+ * The events that the plain path would have are on the general one only, and each CPU
+ * takes that while one of them is on: none of them costs anything while it is off.
+ */
+static bool pv_timer_is_traced(void)
+{
+	return IS_ENABLED(CONFIG_TRACEPOINTS) && READ_ONCE(pv_timer_nr_traced);
+}
+
+static void pv_timer_leave_plain_path(void *unused)
+{
+	struct pv_timer_cpu *pt = this_cpu_ptr(&pv_timer_cpus);
+
+	pt->plain_until = 0;
+	if (pt->ced.set_next_ktime == pv_timer_set_next)
+		pt->ced.set_next_ktime = pv_timer_set_next_general;
+}
+
+/* Tracepoints come and go one by one */
+static int __maybe_unused pv_timer_trace_on(void)
+{
+	WRITE_ONCE(pv_timer_nr_traced, pv_timer_nr_traced + 1);
+	on_each_cpu(pv_timer_leave_plain_path, NULL, true);
+	return 0;
+}
+
+/* A CPU goes back when it next sorts out an interrupt */
+static void __maybe_unused pv_timer_trace_off(void)
+{
+	WRITE_ONCE(pv_timer_nr_traced, pv_timer_nr_traced - 1);
+}
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/pv_timer.h>
+#undef CREATE_TRACE_POINTS
+
 /* What is special is so until an interrupt finds that it no longer is. */
 static void pv_timer_choose_path(struct pv_timer_cpu *pt, u64 now)
 {
-	bool special = pt->skew || pt->passed || pt->refused ||
+	bool special = pt->skew || pt->passed || pt->refused || pv_timer_is_traced() ||
 		       !READ_ONCE(pv_timer_line.slope) || pv_timer_is_watching();
 	u64 clock = ktime_get();
 
@@ -639,6 +699,7 @@ static noinline void pv_timer_sort_out(struct pv_timer_cpu *pt)
 
 	/* What is early is counted when it is armed again */
 	pt->stats[what] += what != PV_TIMER_EARLY;
+	trace_pv_timer_interrupt(what, pt->armed, now);
 	pt->fired = what == PV_TIMER_EARLY ? pt->armed : 0;
 	pt->passed = false;
 	pt->refused &= what == PV_TIMER_SPURIOUS;

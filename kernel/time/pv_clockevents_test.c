@@ -10,6 +10,9 @@
  */
 #define pr_fmt(fmt) "pv_timer: " fmt
 
+/* The core's events would be defined with what is renamed */
+#define NOTRACE
+
 #include <kunit/test.h>
 #include <linux/cleanup.h>
 #include <linux/clockchips.h>
@@ -2004,6 +2007,30 @@ static void plain_path_ends_with_the_line(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake.reads, 2);
 }
 
+/* Return: does it take the plain path after an event? */
+static bool goes_on_plain(struct kunit *test)
+{
+	program(in_ns(1000));
+	fake_pass(1002);
+	expect_interrupt(test, PV_TIMER_EVENTS);
+	return pt->ced.set_next_ktime != pv_timer_set_next_general;
+}
+
+static void traced_cpu_takes_the_general_path(struct kunit *test)
+{
+	use_plain(PV_TIMER_NOFAIL);
+	pv_timer_trace_on();
+	pv_timer_trace_on();
+	program(in_ns(2000));
+	KUNIT_EXPECT_EQ(test, fake.reads, 2);
+	/* It stays there in a kernel that can trace */
+	KUNIT_EXPECT_EQ(test, goes_on_plain(test), !IS_ENABLED(CONFIG_TRACEPOINTS));
+	pv_timer_trace_off();
+	KUNIT_EXPECT_EQ(test, goes_on_plain(test), !IS_ENABLED(CONFIG_TRACEPOINTS));
+	pv_timer_trace_off();
+	KUNIT_EXPECT_TRUE(test, goes_on_plain(test));
+}
+
 static void line_that_is_being_drawn_is_not_used(struct kunit *test)
 {
 	use_plain(PV_TIMER_NOFAIL);
@@ -3522,6 +3549,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(plain_refusal_is_tried_again),
 	KUNIT_CASE(plain_request_ends_a_refusal),
 	KUNIT_CASE(plain_path_ends_with_the_line),
+	KUNIT_CASE(traced_cpu_takes_the_general_path),
 	KUNIT_CASE(line_that_is_being_drawn_is_not_used),
 	KUNIT_CASE(refused_cpu_is_helped_by_its_neighbour),
 	KUNIT_CASE(refused_cpu_that_stops_is_left_alone),
