@@ -16,6 +16,7 @@
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/kobject.h>
+#include <linux/kstrtox.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pv_timer.h>
@@ -447,21 +448,49 @@ static const char * const pv_timer_stat_names[PV_TIMER_NR_STATS] = {
 
 static int stats_show(struct seq_file *m, void *unused)
 {
+	const struct pv_timer_cpu *pt;
 	unsigned int cpu, i;
 
+	guard(mutex)(&pv_timer_mutex);
 	seq_puts(m, "cpu");
 	for (i = 0; i < PV_TIMER_NR_STATS; i++)
 		seq_printf(m, " %10s", pv_timer_stat_names[i]);
 	for_each_possible_cpu(cpu) {
+		pt = per_cpu_ptr(&pv_timer_cpus, cpu);
 		seq_printf(m, "\n%3u", cpu);
 		for (i = 0; i < PV_TIMER_NR_STATS; i++)
-			seq_printf(m, " %10lu",
-				   READ_ONCE(per_cpu(pv_timer_cpus, cpu).stats[i]));
+			seq_printf(m, " %10lu", READ_ONCE(pt->stats[i]) - pt->before[i]);
 	}
 	seq_putc(m, '\n');
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(stats);
+
+/* Only a CPU itself writes to its own */
+static void pv_timer_reset_stats(void)
+{
+	struct pv_timer_cpu *pt;
+	unsigned int cpu, i;
+
+	guard(mutex)(&pv_timer_mutex);
+	for_each_possible_cpu(cpu) {
+		pt = per_cpu_ptr(&pv_timer_cpus, cpu);
+		for (i = 0; i < PV_TIMER_NR_STATS; i++)
+			pt->before[i] = READ_ONCE(pt->stats[i]);
+	}
+}
+
+static ssize_t stats_write(struct file *file, const char __user *text, size_t size,
+			   loff_t *unused)
+{
+	unsigned int value;
+	int err = kstrtouint_from_user(text, size, 0, &value);
+
+	if (err || value)
+		return err ?: -EINVAL;
+	pv_timer_reset_stats();
+	return size;
+}
+DEFINE_SHOW_STORE_ATTRIBUTE(stats);
 
 static int __init pv_timer_late_init(void)
 {
@@ -469,7 +498,7 @@ static int __init pv_timer_late_init(void)
 
 	struct dentry *dir = debugfs_create_dir("pv_timer", NULL);
 
-	debugfs_create_file("stats", 0444, dir, NULL, &stats_fops);
+	debugfs_create_file("stats", 0644, dir, NULL, &stats_fops);
 	debugfs_create_u64("slope", 0444, dir, &pv_timer_line.slope);
 	return kobj ? sysfs_create_files(kobj, pv_timer_attrs) : -ENOMEM;
 }

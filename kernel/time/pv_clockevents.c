@@ -952,7 +952,6 @@ static void pv_timer_start_test(struct pv_timer_cpu *pt)
 	pv_timer_init_device(pt, cpu_possible_mask);
 	pt->ced.event_handler = clockevents_handle_noop;
 	clockevent_set_state(&pt->ced, CLOCK_EVT_STATE_ONESHOT);
-	pt->stats[PV_TIMER_EVENTS] = 0;
 	pv_timer_cpu_start();
 	pt->ced.next_event = ktime_add_us(ktime_get(), 100);
 	pv_timer_program(pt);
@@ -970,20 +969,22 @@ bool pv_timer_fires(void)
 {
 	unsigned int us = 10 * USEC_PER_SEC;
 	struct pv_timer_cpu *pt;
+	unsigned long before;
 	u64 end;
 
 	guard(preempt)();
 	pt = this_cpu_ptr(&pv_timer_cpus);
+	before = pt->stats[PV_TIMER_EVENTS];
 	end = static_call(pv_timer_now)() + HZ * pv_timer_tick;
 	pv_timer_start_test(pt);
 	do
 		udelay(1);
-	while (!READ_ONCE(pt->stats[PV_TIMER_EVENTS]) && --us &&
+	while (READ_ONCE(pt->stats[PV_TIMER_EVENTS]) == before && --us &&
 	       (s64)(end - static_call(pv_timer_now)()) > 0);
 	guard(irqsave)();
 	pv_timer_cpu_stop(pt);
 	clockevent_set_state(&pt->ced, CLOCK_EVT_STATE_DETACHED);
-	return pt->stats[PV_TIMER_EVENTS];
+	return pt->stats[PV_TIMER_EVENTS] != before;
 }
 
 static pv_timer_set_next_t *pv_timer_set_next_of(const struct pv_timer_backend *backend)

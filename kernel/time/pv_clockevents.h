@@ -53,6 +53,7 @@ enum pv_timer_stat {
  * @asked: @csd is under way
  * @changed: what the hypervisor held is not relied on
  * @csd: has the CPU look after itself
+ * @before: @stats when they were reset
  */
 struct pv_timer_cpu {
 	struct clock_event_device	ced;
@@ -73,6 +74,7 @@ struct pv_timer_cpu {
 	atomic_t			asked;
 	bool				changed;
 	call_single_data_t		csd;
+	unsigned long			before[PV_TIMER_NR_STATS];
 };
 
 /**

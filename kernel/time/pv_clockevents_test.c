@@ -3372,6 +3372,26 @@ static const char *next_word(char **text)
 	return word;
 }
 
+static void statistics_start_again(struct kunit *test)
+{
+	struct seq_file m = { .buf = page(test), .size = PAGE_SIZE };
+	int i, value = -1;
+	char *text;
+
+	for (i = 0; i < PV_TIMER_NR_STATS; i++)
+		pt->stats[i] = 10 * i;
+	pv_timer_reset_stats();
+	for (i = 0; i < PV_TIMER_NR_STATS; i++)
+		pt->stats[i] += i + 1;
+	stats_show(&m, NULL);
+	text = strchr(m.buf, '\n') + 1;
+	KUNIT_EXPECT_STREQ(test, next_word(&text) ?: "", "0");
+	for (i = 1; i <= PV_TIMER_NR_STATS; i++) {
+		KUNIT_EXPECT_EQ(test, kstrtoint(next_word(&text) ?: "", 10, &value), 0);
+		KUNIT_EXPECT_EQ(test, value, i);
+	}
+}
+
 static void statistics_have_named_columns(struct kunit *test)
 {
 	static const char * const words[] = {
@@ -3641,6 +3661,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(setup_needs_a_backend),
 	KUNIT_CASE(late_backend_ticks_if_none_does),
 	KUNIT_CASE(parameter_is_parsed),
+	KUNIT_CASE(statistics_start_again),
 	KUNIT_CASE(statistics_have_named_columns),
 	KUNIT_CASE(survives_a_random_walk),
 	{}
