@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +30,6 @@
 /* Enough for a thread of a test, in bytes */
 #define LOCKED_STACK	(128 * 1024)
 
-#define PV_TIMER_STATS	"/sys/kernel/debug/pv_timer/stats"
 #define PV_TIMER_SLOPE	"/sys/kernel/debug/pv_timer/slope"
 
 /*
@@ -222,6 +222,43 @@ bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size)
 	int cpus[MAX_CPUS], nr = online_cpus(cpus);
 
 	return on_cpus(cpus, nr, fn, args, size);
+}
+
+struct load_cpu {
+	int cpu;
+	long long ns;
+};
+
+static void *load_thread(void *arg)
+{
+	struct load_cpu *load = arg;
+	long long end = now_ns(CLOCK_MONOTONIC) + load->ns, ns = 0;
+	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	struct itimerspec it = {};
+	struct timespec ts;
+
+	pin(load->cpu);
+	while (now_ns(CLOCK_MONOTONIC) < end) {
+		ns = (ns + 137 * USEC) % (2 * MSEC);
+		/* Armed first, then taken back by the next round */
+		it.it_value = ns_to_ts(ns / 2 + 50 * USEC);
+		timerfd_settime(fd, 0, &it, NULL);
+		ts = ns_to_ts(ns + 10 * USEC);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	}
+	close(fd);
+	return NULL;
+}
+
+/* For @ns, each CPU arms timers, takes them back, moves them, and waits for them. */
+void load_cpus(long long ns)
+{
+	struct load_cpu threads[MAX_CPUS];
+	int i;
+
+	for (i = 0; i < MAX_CPUS; i++)
+		threads[i].ns = ns;
+	on_each_cpu(load_thread, threads, sizeof(*threads));
 }
 
 enum mode boot_mode(void)

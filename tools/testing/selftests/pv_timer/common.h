@@ -33,6 +33,8 @@
 /* How late something is, each twice as late as the one before: the last are 9 min */
 #define LATENCY_BUCKETS	40
 
+#define PV_TIMER_STATS	"/sys/kernel/debug/pv_timer/stats"
+
 /* The columns of the statistics in debugfs */
 enum pv_stat {
 	PV_ARMED,
@@ -85,6 +87,7 @@ bool go_realtime(char *missing, size_t size);
 bool set_online(int cpu, bool online);
 bool on_cpus(const int *cpus, int nr, void *(*fn)(void *arg), void *args, size_t size);
 bool on_each_cpu(void *(*fn)(void *arg), void *args, size_t size);
+void load_cpus(long long ns);
 
 enum mode boot_mode(void);
 long long tick_ns(void);

@@ -7,7 +7,8 @@
  * provoked is overlooked. A load of sleeps that are taken back, moved and
  * waited for makes them large enough for a promise broken once in a hundred.
  */
-#include <sys/timerfd.h>
+#include <errno.h>
+#include <fcntl.h>
 
 #include "../kselftest_harness.h"
 #include "common.h"
@@ -27,40 +28,7 @@ static int lost_permille(void)
 	return boot_mode() == MODE_FAR ? 0 : 1;
 }
 
-struct load_cpu {
-	int cpu;
-};
-
 static struct pv_stats total;
-
-static void *load_thread(void *arg)
-{
-	long long end = now_ns(CLOCK_MONOTONIC) + LOAD_TIME, ns = 0;
-	struct load_cpu *load = arg;
-	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
-	struct itimerspec it = {};
-	struct timespec ts;
-
-	pin(load->cpu);
-	while (now_ns(CLOCK_MONOTONIC) < end) {
-		ns = (ns + 137 * USEC) % (2 * MSEC);
-		/* Armed first, then taken back by the next round */
-		it.it_value = ns_to_ts(ns / 2 + 50 * USEC);
-		timerfd_settime(fd, 0, &it, NULL);
-		ts = ns_to_ts(ns + 10 * USEC);
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
-	}
-	close(fd);
-	return NULL;
-}
-
-static void load(void)
-{
-	struct load_cpu threads[MAX_CPUS];
-
-	on_each_cpu(load_thread, threads, sizeof(*threads));
-	read_stats(-1, &total);
-}
 
 FIXTURE(stats)
 {
@@ -115,9 +83,24 @@ TEST_F(stats, no_deadline_is_refused)
 		       total.v[PV_REFUSED], total.v[PV_ARMED]);
 }
 
+/* Not reset, as what the statistics say of the whole run is looked at after the tests */
+TEST_F(stats, reset_takes_zero_only)
+{
+	int fd = open(PV_TIMER_STATS, O_WRONLY);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-1, write(fd, "1", 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, write(fd, "zero", 4));
+	EXPECT_EQ(EINVAL, errno);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
-	if (!pv_timer_absent())
-		load();
+	if (!pv_timer_absent()) {
+		load_cpus(LOAD_TIME);
+		read_stats(-1, &total);
+	}
 	return test_harness_run(argc, argv);
 }

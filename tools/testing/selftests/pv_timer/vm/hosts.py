@@ -44,6 +44,9 @@ NO_RESET_REASON = "initcall_blacklist=print_s5_reset_status_mmio"
 FAR_ARGS = ("-icount", "shift=4,sleep=off", "-rtc", "clock=vm")
 FAR = "tsc=nowatchdog sysctl.vm.stat_interval=100000"
 
+# Which backend was chosen is seen by an event, before there is a file system for others
+TRACE_CHOICE = "trace_event=pv_timer:pv_timer_backend"
+
 
 NO_ENTROPY = "-rdrand,-rdseed"
 

@@ -20,7 +20,7 @@ from fnmatch import fnmatch
 from typing import NamedTuple
 
 from harness import Arguments, HarnessError, fresh_dir
-from hosts import FAR, FAR_ARGS, boot_direct
+from hosts import FAR, FAR_ARGS, TRACE_CHOICE, boot_direct
 from qemu import Boot, qemu
 from verdict import Run, expect
 
@@ -127,7 +127,8 @@ def append(kind):
     """Kernel parameters, and what the guest is to find in itself"""
     backend = KINDS[kind].backend or ("lapic" if kind == GOOD else f"broken-{kind}")
     asked = "" if kind == GOOD else f"pv_timer=broken-{kind}"
-    return f"{FAR} {asked} {expect(CPUS, 'pv_timer', backend, 'absent')} pvt.mode=far"
+    return (f"{FAR} {asked} {TRACE_CHOICE} {expect(CPUS, 'pv_timer', backend, 'absent')} "
+            "pvt.mode=far")
 
 
 def run_kind(opts, kind):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness import HERE
-from hosts import (FAR, FAR_ARGS, HYPERV_CPU, INVARIANT_TSC, KERNELS, boot_m68k,
-                   boot_on_kvm, boot_riscv64, boot_tcg, boot_um, boot_vmi, boot_vmware,
-                   boot_xen_guest, boot_xen_pv, riscv64_next)
+from hosts import (FAR, FAR_ARGS, HYPERV_CPU, INVARIANT_TSC, KERNELS, TRACE_CHOICE,
+                   boot_m68k, boot_on_kvm, boot_riscv64, boot_tcg, boot_um, boot_vmi,
+                   boot_vmware, boot_xen_guest, boot_xen_pv, riscv64_next)
 
 
 @dataclass
@@ -135,6 +135,22 @@ def restores():
                  for cpus in (1, 2))
 
 
+# What broken backends do to the guest, as the statistics call it
+TRACED = {"early": "early", "drop": "lost", "twice": "spurious",
+          "refuse-in-row": "refused"}
+
+
+def traced():
+    """The tests of the events, of which each has to have a reason in one of the boots
+
+    An idle CPU has no timer then.
+    """
+    param = f"{FAR} {TRACE_CHOICE} pvt.tests=trace"
+    return (Life("trace", "", param, "trace"), Life("trace-suspend", "suspend", mode="trace"),
+            *(Life(f"trace-{kind}", "", f"{param} pvt.broken={stat}", "trace",
+                   backend=f"broken-{kind}") for kind, stat in TRACED.items()))
+
+
 STOLEN = Life("stolen", "stolen", wrapper=(os.path.join(HERE, "steal.py"),))
 
 
@@ -185,14 +201,14 @@ TARGETS = {t.name: t for t in (
                Life("tsc-adjust", "tsc-adjust", "clocksource=kvm-clock",
                     mode="faults", args=("-cpu", "host,+invtsc"),
                     backend="broken-compare"),
-               *restores())),
+               *restores(), *traced())),
     Target("kvm-lapic", "KVM without TSC deadline", partial(
                boot_on_kvm, cpu="host,-tsc-deadline"), 2, "lapic", "lapic", "lapic",
            usual=()),
     Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
            far=True, lifecycle="hotplug,suspend", more=(
                Life("refine", "refine", REFINE), STOLEN, *more_cpus(4, 8),
-               NOHZ_FULL, CRASH, *restores())),
+               NOHZ_FULL, CRASH, *restores(), *traced())),
     Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
            usual=BOTH, lifecycle="hotplug", others=OLD_XEN),
     Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,

@@ -22,6 +22,7 @@
  *   backend=kvm	the backend expected, "none" for the stock kernel
  *   available=kvm,lapic-deadline  the backends that the guest can have, best first
  *   legacy=absent	whether a device that pv_timer replaces may exist
+ *   broken=early	what the backend does wrong on purpose, a column of the statistics
  *   runs=a,b root=/mnt dir=... count=uml	see host.c
  */
 #include <errno.h>

@@ -221,6 +221,34 @@ static bool sleep_until_alarm(int seconds)
 	return not_counted() - before > 0.5;
 }
 
+static long long hits(const char *event)
+{
+	char path[128], text[4096], *at;
+
+	snprintf(path, sizeof(path), TRACING "/events/pv_timer/%s/hist", event);
+	read_file(path, text, sizeof(text));
+	at = strstr(text, "Hits: ");
+	return at ? atoll(at + 6) : 0;
+}
+
+static void count_events(const char *event)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), TRACING "/events/pv_timer/%s/trigger", event);
+	if (write_file(path, "hist:keys=common_cpu"))
+		die(path);
+}
+
+/* The timer of the CPU that suspends the others is told so. Those are not traced then. */
+static void judge_events(struct verdict *v, const char *event)
+{
+	v->plan++;
+	v->ok += hits(event) >= SUSPENDS;
+	if (hits(event) < SUSPENDS)
+		fail(v, "%lld events %s in %d suspends", hits(event), event, SUSPENDS);
+}
+
 /*
  * Its clock goes on by the RTC, in whole seconds: the host compares it no longer.
  * On a slow host it takes more than one of them to fall asleep.
@@ -231,6 +259,9 @@ static void suspend_to_ram(struct verdict *v)
 	char after[32];
 
 	tell("end %.6f", uptime());
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	count_events("pv_timer_shutdown");
+	count_events("pv_timer_resume");
 	for (round = 1; round <= SUSPENDS; round++) {
 		snprintf(after, sizeof(after), "suspend %d", round);
 		while (!sleep_until_alarm(seconds)) {
@@ -244,6 +275,8 @@ static void suspend_to_ram(struct verdict *v)
 		}
 		tell_state(after, check_tick(v, after));
 	}
+	judge_events(v, "pv_timer_shutdown");
+	judge_events(v, "pv_timer_resume");
 }
 
 static int open_file(const char *name)
