@@ -56,8 +56,8 @@ matrix: T := tcg
 conformance: T ?= $(if $(BROKEN),tcg,kvm,xen-pv,hyperv,tcg)
 bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
-.PHONY: help run vm shell debug list readme compare latency outside matrix conformance bench \
-	kunit kunit-faults \
+.PHONY: help run vm perf shell debug list readme compare latency outside matrix conformance \
+	bench kunit kunit-faults \
 	model check count test test-all \
 	apply unapply status series compile_commands clean
 .NOTPARALLEL:
@@ -72,13 +72,15 @@ help:
 	@echo '                       suspend, time travel, stolen time; choose: the other'
 	@echo '                       backends of a target; faults, on kvm and tcg: a'
 	@echo '                       restore that has lost the timers; on tcg: smp, 4 and 8'
-	@echo '                       CPUs; nohz-full, a busy CPU without a tick; crash; rom,'
+	@echo '                       CPUs; nohz-full, a busy CPU without a tick; crash; perf,'
+	@echo '                       what perf shows; trace, the events, also on kvm; rom,'
 	@echo '                       on vmi: ROMs that no guest may run'
 	@echo '        TEST=sleep,tick  only these programs of the suite, no lifecycle'
 	@echo '        BROKEN=never   with a broken backend, which has to be red: early, drop,'
 	@echo '                       ...; on xen-pv: refuse, refuse20, refuse-all'
 	@echo '        DEBUG=kasan    on kernels that look for defects; kasan, with locks,'
 	@echo '                       timers, lockups and leaks; kcsan; rt, PREEMPT_RT'
+	@echo 'make perf              what perf makes of the events, in a guest, see pv.rst'
 	@echo 'make shell T=tcg       a shell in an x86 guest that needs no host'
 	@echo 'make debug T=tcg       such a guest, stopped until gdb lets it go on'
 	@echo 'make list              the targets: CPUs, backend, stock device, boots'
@@ -126,6 +128,9 @@ help:
 run vm shell debug list compare latency outside matrix conformance:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
+
+perf:
+	+@$(MAKE) --no-print-directory vm T=tcg MODES=perf
 
 readme:
 	@scripts/need python3

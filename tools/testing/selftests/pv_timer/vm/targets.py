@@ -12,6 +12,7 @@ from harness import HERE
 from hosts import (FAR, FAR_ARGS, HYPERV_CPU, INVARIANT_TSC, KERNELS, TRACE_CHOICE,
                    boot_m68k, boot_on_kvm, boot_riscv64, boot_tcg, boot_um, boot_vmi,
                    boot_vmware, boot_xen_guest, boot_xen_pv, riscv64_next)
+from qemu import share
 
 
 @dataclass
@@ -151,6 +152,10 @@ def traced():
                    backend=f"broken-{kind}") for kind, stat in TRACED.items()))
 
 
+# perf comes from this machine
+PERF = Life("perf", "perf", f"pvt.perf={os.path.join(HERE, '../perf/record.sh')}", "perf",
+            args=tuple(share("/", "machine")))
+
 STOLEN = Life("stolen", "stolen", wrapper=(os.path.join(HERE, "steal.py"),))
 
 
@@ -208,7 +213,7 @@ TARGETS = {t.name: t for t in (
     Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
            far=True, lifecycle="hotplug,suspend", more=(
                Life("refine", "refine", REFINE), STOLEN, *more_cpus(4, 8),
-               NOHZ_FULL, CRASH, *restores(), *traced())),
+               NOHZ_FULL, CRASH, PERF, *restores(), *traced())),
     Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
            usual=BOTH, lifecycle="hotplug", others=OLD_XEN),
     Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,

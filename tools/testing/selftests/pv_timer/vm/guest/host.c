@@ -237,9 +237,14 @@ static void run_guest(const char *root, const char *run)
 		tell("note L1 has lost the TSC as its clock");
 }
 
-static void mount_machine(void)
+/**
+ * mount_machine() - Have the machine's root under /mnt, read-only
+ *
+ * What is there of this guest are its devices, its kernel and its /tmp.
+ */
+void mount_machine(void)
 {
-	static const char * const binds[] = { "/dev", "/proc", "/sys" };
+	static const char * const binds[] = { "/dev", "/proc", "/sys", "/tmp" };
 	char to[64];
 	size_t i;
 

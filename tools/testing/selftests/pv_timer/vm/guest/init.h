@@ -62,6 +62,7 @@ double uptime(void);
 bool read_lines(int fd, int timeout_sec, line_fn fn, void *arg);
 
 /* suite.c: the test programs */
+int run_command(const char * const argv[], int silence_sec, line_fn fn, void *arg);
 void run_suite(struct verdict *v);
 void run_conformance(struct verdict *v);
 void tell_results(struct verdict *v);
@@ -75,7 +76,8 @@ void run_checks(struct verdict *v);
 /* lifecycle.c: what the host does to a running guest */
 void run_lifecycle(struct verdict *v);
 
-/* host.c: the guest is itself the host of others */
+/* host.c: the guest is itself the host of others, or has what is installed there */
+void mount_machine(void);
 void run_guests(const char *root);
 
 #endif /* PV_TIMER_VM_INIT_H */

@@ -21,6 +21,8 @@
  *   busy	the last CPU runs one process without a tick
  *   crash	this kernel crashes on its last CPU, and pvt.kernel= with pvt.initrd=
  *		boots in the memory that was kept free for it
+ *   perf	the program pvt.perf=, on the machine's root, shows what perf does with
+ *		the events of the timer
  *   stolen	the host stops the guest, freezes it, and starves one CPU after
  *		another, while each of them sleeps again and again
  */
@@ -749,6 +751,44 @@ static void be_robbed(struct verdict *v)
 		be_robbed_once(v, ways[i], robbed);
 }
 
+/* What perf has counted, and listed of the load: that of this guest is named so too */
+static long long perf_arms, perf_wakes;
+
+static void perf_line(char *line, void *unused)
+{
+	long long requests, wakes;
+	const char *at = line;
+
+	(void)unused;
+	tell("note %s", line);
+	if (strstr(line, "pv_timer:pv_timer_arm"))
+		for (; *at && *at != 'p'; at++)
+			if (*at >= '0' && *at <= '9')
+				perf_arms = perf_arms * 10 + *at - '0';
+	if (sscanf(line, "init %*d %*d %lld %*d %% %lld", &requests, &wakes) == 2 && requests)
+		perf_wakes += wakes;
+}
+
+static void be_measured(struct verdict *v)
+{
+	const char * const argv[] = {
+		"/bin/chroot", "/mnt", "/bin/sh", "-c", "cd /tmp && exec $0",
+		option("perf", ""), NULL
+	};
+	int status;
+
+	mount_machine();
+	status = run_command(argv, SILENCE_SEC, perf_line, NULL);
+	v->plan++;
+	v->ok += !status && perf_arms && perf_wakes;
+	if (status)
+		fail(v, "%s ended with status %#x", argv[5], status);
+	if (!perf_arms)
+		fail(v, "perf stat has counted no deadline");
+	if (!perf_wakes)
+		fail(v, "perf script has seen nothing of the load");
+}
+
 /* For the signal, which changes it */
 static double rang;
 
@@ -821,6 +861,7 @@ static const struct {
 	{ "stolen", be_robbed },
 	{ "busy", be_busy },
 	{ "crash", die_badly },
+	{ "perf", be_measured },
 };
 
 static void take(struct verdict *v, const char *name)

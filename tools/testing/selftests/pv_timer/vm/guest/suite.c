@@ -210,8 +210,16 @@ static pid_t start(const char * const argv[], int *fd)
 	return pid;
 }
 
-/* Return: the wait status, or -1 after a silence that ended it */
-static int run(const char * const argv[], int silence_sec, line_fn fn, void *arg)
+/**
+ * run_command() - Run a program and read what it prints
+ * @argv: its arguments, NULL at the end
+ * @silence_sec: the longest silence
+ * @fn: called with every line
+ * @arg: for @fn
+ *
+ * Return: the wait status, or -1 after a silence that ended it.
+ */
+int run_command(const char * const argv[], int silence_sec, line_fn fn, void *arg)
 {
 	bool ended;
 	int fd, status;
@@ -294,7 +302,7 @@ void run_suite(struct verdict *v)
 		die("/dev/console");
 	s.results = open_memstream(&v->results, &size);
 	setvbuf(s.console, buffer, _IOFBF, sizeof(buffer));
-	if (run(suite_command(), silence, suite_line, &s) < 0)
+	if (run_command(suite_command(), silence, suite_line, &s) < 0)
 		fail(v, "tests silent for %d s after: %s", silence, s.last);
 	fflush(s.console);
 	tcdrain(fileno(s.console));
@@ -364,7 +372,7 @@ static void report_line(char *line, void *arg)
 /* Run a program that describes or measures the guest; its lines count as tests */
 static void run_reporter(struct verdict *v, const char * const argv[], int silence_sec)
 {
-	int status = run(argv, silence_sec, report_line, v);
+	int status = run_command(argv, silence_sec, report_line, v);
 
 	if (status && !v->reason[0])
 		fail(v, "%s ended with status %#x", argv[0], status);
