@@ -554,7 +554,8 @@ static void check(unsigned int cpu)
 	     "a delay ends after four late interrupts");
 	must(pt->armed_for <= pt->none, "what is armed is in reach");
 	must(pt->none <= clock + pv_timer_limit_ns + 1, "the reach is known");
-	must((s64)pt->armed >= 0 && (s64)pt->fired >= 0, "deadlines have a bit less");
+	must((s64)pt->armed >= 0 && (s64)pt->fired >= 0 && (s64)pt->counter >= 0,
+	     "deadlines have a bit less");
 	must(untold || is_told(pt, m) ||
 	     pt->plain_until <= counter + 8 * TICK_NSEC,
 	     "the handler is told in eight jiffies");
@@ -644,6 +645,8 @@ static void set_any(unsigned int cpu)
 	pt->armed_for = anything();
 	pt->none = anything();
 	pt->fired = anything();
+	pt->clock = anything();
+	pt->counter = anything();
 	pt->plain_until = anything();
 	pt->stats[PV_TIMER_ELIDED] = any(16);
 	pt->passed = any(2);

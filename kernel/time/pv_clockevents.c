@@ -220,6 +220,7 @@ static void pv_timer_forget(struct pv_timer_cpu *pt)
 	WRITE_ONCE(pt->armed_for, pt->none);
 	pt->armed = 0;
 	pt->fired = 0;
+	pt->clock = KTIME_MAX;
 	pt->plain_until = 0;
 	pt->refused = false;
 	pt->early = 0;
@@ -306,7 +307,12 @@ static void pv_timer_program_at(struct pv_timer_cpu *pt, u64 now, u64 clock)
 	if (pv_timer_is_watching())
 		most = min(most, NSEC_PER_SEC);
 	WRITE_ONCE(pt->armed_for, min_t(u64, pt->ced.next_event, clock + most));
-	pt->armed = pv_timer_deadline(pt->armed_for, now, clock);
+	/* A clock that goes by ticks stands until one comes, which is not to be put off */
+	if (clock != pt->clock || (s64)(now - pt->counter) < 0) {
+		pt->clock = clock;
+		pt->counter = now;
+	}
+	pt->armed = pv_timer_deadline(pt->armed_for, pt->counter, clock);
 	pt->plain_until = 0;
 	pt->suspect = KTIME_MAX;
 	pt->stats[PV_TIMER_ARMED]++;

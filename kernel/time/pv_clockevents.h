@@ -38,6 +38,8 @@ enum pv_timer_stat {
  *	@armed_for sorts out all that does not simply have to be armed
  * @fired: the deadline of the last interrupt, up to which none is armed without
  *	a closer look
+ * @clock: the clock when something was last armed
+ * @counter: the counter when that was first seen
  * @plain_until: interrupts of deadlines before this one, in ticks, need not be
  *	sorted out
  * @stats: see enum pv_timer_stat
@@ -61,6 +63,8 @@ struct pv_timer_cpu {
 	u64				armed_for;
 	u64				none;
 	u64				fired;
+	u64				clock;
+	u64				counter;
 	u64				plain_until;
 	unsigned long			stats[PV_TIMER_NR_STATS];
 	bool				passed;

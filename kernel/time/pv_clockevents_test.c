@@ -980,6 +980,32 @@ static void early_interrupt_arms_again(struct kunit *test)
 	expect_interrupt(test, PV_TIMER_EVENTS);
 }
 
+/* As jiffies do, which are the clock until there is a better one, while no tick comes */
+static void early_interrupt_is_not_put_off_by_a_clock_that_stands(struct kunit *test)
+{
+	u64 deadline;
+
+	use(0);
+	deadline = at(in_ns(1000));
+	program(in_ns(1000));
+	fake.counter += 500;
+	expect_interrupt(test, PV_TIMER_EARLY);
+	KUNIT_EXPECT_EQ(test, fake.comparator, deadline);
+	fake.counter += 501;
+	expect_interrupt(test, PV_TIMER_EVENTS);
+}
+
+/* A counter that went back is no reason to wait until it is there again */
+static void early_interrupt_after_a_restore_is_armed_anew(struct kunit *test)
+{
+	use(0);
+	fake.counter += NSEC_PER_SEC;
+	program(in_ns(1000));
+	fake.counter -= NSEC_PER_SEC;
+	expect_interrupt(test, PV_TIMER_EARLY);
+	KUNIT_EXPECT_EQ(test, fake.comparator, at(in_ns(1000)));
+}
+
 static void early_interrupt_after_a_stop_is_superseded(struct kunit *test)
 {
 	use(0);
@@ -3498,6 +3524,8 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(event_handler_is_told_what_has_passed),
 	KUNIT_CASE(event_handler_may_leave_what_has_passed),
 	KUNIT_CASE(early_interrupt_arms_again),
+	KUNIT_CASE(early_interrupt_is_not_put_off_by_a_clock_that_stands),
+	KUNIT_CASE(early_interrupt_after_a_restore_is_armed_anew),
 	KUNIT_CASE(early_interrupt_after_a_stop_is_superseded),
 	KUNIT_CASE(spurious_interrupt_has_no_handler),
 	KUNIT_CASE(second_interrupt_is_spurious),

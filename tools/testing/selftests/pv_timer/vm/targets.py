@@ -141,15 +141,16 @@ TRACED = {"early": "early", "drop": "lost", "twice": "spurious",
           "refuse-in-row": "refused"}
 
 
-def traced():
+def traced(far=False):
     """The tests of the events, of which each has to have a reason in one of the boots
 
     An idle CPU has no timer then.
     """
     param = f"{FAR} {TRACE_CHOICE} pvt.tests=trace"
-    return (Life("trace", "", param, "trace"), Life("trace-suspend", "suspend", mode="trace"),
-            *(Life(f"trace-{kind}", "", f"{param} pvt.broken={stat}", "trace",
-                   backend=f"broken-{kind}") for kind, stat in TRACED.items()))
+    how = {"mode": "trace", "args": FAR_ARGS if far else (), "far": far}
+    return (Life("trace", "", param, **how), Life("trace-suspend", "suspend", mode="trace"),
+            *(Life(f"trace-{kind}", "", f"{param} pvt.broken={stat}",
+                   backend=f"broken-{kind}", **how) for kind, stat in TRACED.items()))
 
 
 # perf comes from this machine
@@ -213,7 +214,7 @@ TARGETS = {t.name: t for t in (
     Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
            far=True, lifecycle="hotplug,suspend", more=(
                Life("refine", "refine", REFINE), STOLEN, *more_cpus(4, 8),
-               NOHZ_FULL, CRASH, PERF, *restores(), *traced())),
+               NOHZ_FULL, CRASH, PERF, *restores(), *traced(far=True))),
     Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
            usual=BOTH, lifecycle="hotplug", others=OLD_XEN),
     Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,
