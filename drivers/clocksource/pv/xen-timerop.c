@@ -2,8 +2,8 @@
 /*
  * Xen before 3.0.5: one timer hypercall, for a Xen that has no singleshot timer
  *
- * The periodic timer, which such a Xen cannot stop, raises the same event, and
- * the core arms again. Xen takes what is further away for a mistake.
+ * The periodic timer raises the same event. Such a Xen cannot stop it, and the core
+ * arms again; a later one stops it. Xen takes what is further away for a mistake.
  */
 #include <linux/bits.h>
 
@@ -24,7 +24,7 @@ static void xen_timerop_disarm(void)
 static const struct pv_timer_backend xen_timerop = {
 	.name		= "xen-timerop",
 	.rating		= PV_TIMER_RATING_HARDWARE,
-	.flags		= PV_TIMER_SOLE,
+	.flags		= PV_TIMER_LOSES_STATE | PV_TIMER_SOLE,
 	.max_ticks	= BIT_ULL(50) - 1,
 	.probe		= xen_timer_probe,
 	.now		= xen_timer_now,
@@ -32,6 +32,7 @@ static const struct pv_timer_backend xen_timerop = {
 	.disarm		= xen_timerop_disarm,
 	.cpu_prepare	= xen_timer_prepare,
 	.cpu_dead	= xen_timer_dead,
+	.cpu_start	= xen_vcpu_timer_start,
 	.couple		= xen_timer_couple,
 };
 
