@@ -226,7 +226,7 @@ TARGETS = {t.name: t for t in (
     Target("hyperv", "KVM with its Hyper-V interface", partial(
                boot_on_kvm, cpu=HYPERV_CPU), 2, "hyperv", "Hyper-V clockevent",
            "lapic-deadline", usual=BOTH, lifecycle="hotplug,kexec,suspend",
-           others=("lapic-deadline",)),
+           others=("lapic-deadline", "lapic")),
     Target("vmware", "QEMU with the backdoor of VMware", boot_vmware, 2, "vmware",
            "lapic", "lapic", lifecycle="hotplug,suspend"),
     Target("vmi", "QEMU with a ROM of VMI, i386", boot_vmi, 2, "vmi", "lapic", "lapic",
