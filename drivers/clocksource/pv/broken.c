@@ -7,6 +7,7 @@
  * tick only when they are named. What the parameters of this file do happens to
  * whatever ticks.
  */
+#include <linux/array_size.h>
 #include <linux/cleanup.h>
 #include <linux/clocksource.h>
 #include <linux/compiler.h>
@@ -15,14 +16,18 @@
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/init.h>
+#include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/pv_timer_compat.h>
+#include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/timer.h>
 
 #include <asm/apic.h>
 #include <asm/msr.h>
@@ -380,6 +385,76 @@ static const struct kernel_param_ops broken_ahead_ops = {
 	.set	= broken_ahead,
 };
 module_param_cb(ahead, &broken_ahead_ops, NULL, 0200);
+
+/*
+ * What the detectors of a debug kernel are to find where the kernel has nothing of its own
+ * that provokes them. Without them it does no harm.
+ */
+static DEFINE_SPINLOCK(broken_first);
+static DEFINE_SPINLOCK(broken_second);
+static struct timer_list broken_timer;
+
+/* In one order, then in the other */
+static void broken_provoke_lock(void)
+{
+	spin_lock(&broken_first);
+	spin_lock(&broken_second);
+	spin_unlock(&broken_second);
+	spin_unlock(&broken_first);
+	spin_lock(&broken_second);
+	spin_lock(&broken_first);
+	spin_unlock(&broken_first);
+	spin_unlock(&broken_second);
+}
+
+static void broken_provoke_sleep(void)
+{
+	guard(preempt)();
+	might_sleep();
+}
+
+/* Nobody has set it up */
+static void broken_provoke_timer(void)
+{
+	timer_delete(&broken_timer);
+}
+
+/* Several, as a stale pointer to one may be on a stack */
+static void broken_provoke_leak(void)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		kmalloc(129, GFP_KERNEL);
+}
+
+static const struct {
+	const char *name;
+	void (*provoke)(void);
+} broken_provocations[] = {
+	{ "lock", broken_provoke_lock },
+	{ "sleep", broken_provoke_sleep },
+	{ "timer", broken_provoke_timer },
+	{ "leak", broken_provoke_leak },
+};
+
+static int broken_provoke(const char *val, const struct kernel_param *kp)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(broken_provocations); i++) {
+		if (sysfs_streq(val, broken_provocations[i].name)) {
+			broken_provocations[i].provoke();
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static const struct kernel_param_ops broken_provoke_ops = {
+	.set	= broken_provoke,
+};
+module_param_cb(provoke, &broken_provoke_ops, NULL, 0200);
 
 #define BROKEN_FLAGS	(PV_TIMER_LOSES_STATE | PV_TIMER_ON_REQUEST)
 
