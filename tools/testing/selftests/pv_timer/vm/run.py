@@ -126,7 +126,8 @@ def list_runs(target, opts, outdir):
                 if mode in MODES and (mode != "far" or target.far)] + [
                     life_run(target, opts, outdir, life)
                     for life in target.lives()
-                    if life.mode in modes or life.name in modes]
+                    if (life.mode in modes or life.name in modes) and
+                    life.detect in ("", opts.detect)]
     if not target.off:
         raise Skip("there is no other device to compare with")
     # The first guest of an emulated host is slower than the next ones
@@ -279,6 +280,9 @@ def parse_args():
     lives = [life for target in TARGETS.values() for life in target.lives()]
     parser.check_names("mode", opts.modes, dict.fromkeys(
         [*MODES, *(life.mode for life in lives), *(life.name for life in lives)]))
+    for life in lives:
+        if life.detect not in ("", opts.detect) and life.name in opts.modes.split(","):
+            parser.error(f"{life.name} is for DEBUG={life.detect}")
     if opts.broken:
         parser.check_names("broken backend", opts.broken, BROKEN)
     if opts.tests:

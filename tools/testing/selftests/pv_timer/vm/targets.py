@@ -63,6 +63,7 @@ class Life:
     wrapper: tuple = ()     # the command that runs the monitor
     prepare: Callable = lambda opts, outdir: ()     # -> arguments made for it
     far: bool = False       # it has a time of its own
+    detect: str = ""        # the kernel that looks for defects, if it has to be one
 
 
 SBI_ONLY = "rv64,sstc=off"
@@ -172,6 +173,9 @@ NOHZ_FULL = Life("nohz-full", "busy", "nohz_full=1", mode="nohz-full",
 
 CRASH = Life("crash", "crash", "crashkernel=160M", mode="crash", args=("-m", "640"))
 
+# What is provoked there
+DETECTORS = Life("detectors", "detectors", mode="detectors", detect="kasan")
+
 # The hypercall of a Xen before 3.0.5, which later ones have as well
 OLD_XEN = ("xen-timerop",)
 
@@ -214,7 +218,7 @@ TARGETS = {t.name: t for t in (
     Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
            far=True, lifecycle="hotplug,suspend", more=(
                Life("refine", "refine", REFINE), STOLEN, *more_cpus(4, 8),
-               NOHZ_FULL, CRASH, PERF, *restores(), *traced(far=True))),
+               NOHZ_FULL, CRASH, PERF, DETECTORS, *restores(), *traced(far=True))),
     Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
            usual=BOTH, lifecycle="hotplug", others=OLD_XEN),
     Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,

@@ -17,7 +17,6 @@
 #include "init.h"
 
 #define CLOCKEVENTS	"/sys/devices/system/clockevents"
-#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 
 /* What is younger, in seconds, is not looked at */
 #define LEAK_AGE	5
@@ -33,15 +32,21 @@ static const char * const bad_messages[] = {
 	"does not tick", "UBSAN:", "ODEBUG:",
 };
 
-static const char *bad_message(const char *line)
+/**
+ * is_bad() - Does the verdict fail on a line of the kernel log?
+ * @line: of the log
+ *
+ * Return: it does.
+ */
+bool is_bad(const char *line)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad_messages); i++) {
 		if (strstr(line, bad_messages[i]))
-			return line;
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 /* A record of /dev/kmsg is "level,sequence,time,flags;text\n key=value..." */
@@ -53,7 +58,7 @@ static bool check_record(struct verdict *v, char *record)
 		return true;
 	text++;
 	text[strcspn(text, "\n")] = '\0';
-	if (!bad_message(text))
+	if (!is_bad(text))
 		return true;
 	fail(v, "kernel log: %s", text);
 	return false;
@@ -219,8 +224,13 @@ static void check_nohz(struct verdict *v)
 		     ticks, v->cpus);
 }
 
-/* Only some debug kernels look for it */
-static void check_leaks(struct verdict *v)
+/**
+ * check_leaks() - Have the kernel look for memory that nothing points to
+ * @v: gets the reasons if there is some
+ *
+ * Only some debug kernels look for it.
+ */
+void check_leaks(struct verdict *v)
 {
 	char leaks[1024];
 

@@ -16,7 +16,12 @@
 #include "common.h"
 
 #define KSELFTEST_DIR	"/kselftest"
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define SILENCE_SEC	60
+
+/* The value of a macro as a string */
+#define STR(x)		#x
+#define XSTR(x)		STR(x)
 
 /**
  * struct verdict - What the host prints after "vm: <target>:"
@@ -72,6 +77,8 @@ void run_latency(struct verdict *v);
 
 /* checks.c: the state of the guest after them */
 void run_checks(struct verdict *v);
+void check_leaks(struct verdict *v);
+bool is_bad(const char *line);
 
 /* lifecycle.c: what the host does to a running guest */
 void run_lifecycle(struct verdict *v);

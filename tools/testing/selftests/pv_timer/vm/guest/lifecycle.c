@@ -23,6 +23,7 @@
  *		boots in the memory that was kept free for it
  *   perf	the program pvt.perf=, on the machine's root, shows what perf does with
  *		the events of the timer
+ *   detectors	each detector of a debug kernel is given what it has to report
  *   stolen	the host stops the guest, freezes it, and starves one CPU after
  *		another, while each of them sleeps again and again
  */
@@ -66,8 +67,12 @@
 #define LOST_SEC	1
 #define BUSY_ROUNDS	5
 #define MAX_BUSY_TICKS	10
+#define HUNG_SEC	4
+#define REPORT_SEC	30
 #define TRACING		"/sys/kernel/tracing"
 #define BROKEN		"/sys/module/broken/parameters"
+#define LKDTM		"/sys/kernel/debug/provoke-crash/DIRECT"
+#define SYSCTL		"/proc/sys/kernel"
 #define FILES		"/mnt"
 #define RTC		"/sys/class/rtc/rtc0"
 
@@ -429,7 +434,8 @@ static void adjust_tsc(struct verdict *v)
 	tell_state("adjustment of the TSC", worst);
 }
 
-static bool is_logged(const char *text)
+/* Return: is there such a record? @line gets the first line of it, if it is not NULL. */
+static bool find_in_log(const char *text, char *line, size_t size)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	bool found = false;
@@ -443,7 +449,16 @@ static bool is_logged(const char *text)
 		found = strstr(record, text);
 	}
 	close(fd);
+	if (found && line) {
+		snprintf(line, size, "%s", strchr(record, ';') + 1);
+		line[strcspn(line, "\n")] = '\0';
+	}
 	return found;
+}
+
+static bool is_logged(const char *text)
+{
+	return find_in_log(text, NULL, 0);
 }
 
 /* By how many ms is a sleep of a second late? The best of some. */
@@ -844,6 +859,97 @@ static void be_busy(struct verdict *v)
 	tell_state("busy", check_tick(v, "busy"));
 }
 
+/* A process on @cpu writes, as some of it does not return. Return: was it started? */
+static bool provoke(int cpu, const char *path, const char *text)
+{
+	pid_t pid;
+
+	if (access(path, W_OK))
+		return false;
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		pin(cpu);
+		_exit(write_file(path, text) ? 1 : 0);
+	}
+	return true;
+}
+
+/* What there is to provoke. The first report of some turns lockdep off. */
+static const struct {
+	const char *detector, *path, *text, *report;
+} provocations[] = {
+	{ "PROVE_LOCKING", BROKEN "/provoke", "lock", "WARNING: possible circular locking" },
+	{ "DEBUG_ATOMIC_SLEEP", BROKEN "/provoke", "sleep", "BUG: sleeping function called" },
+	{ "DEBUG_OBJECTS_TIMERS", BROKEN "/provoke", "timer", "object type: timer_list" },
+	{ "UBSAN", LKDTM, "ARRAY_BOUNDS", "UBSAN: array-index-out-of-bounds" },
+	{ "KASAN", LKDTM, "SLAB_LINEAR_OVERFLOW", "BUG: KASAN: slab-out-of-bounds" },
+	{ "DETECT_HUNG_TASK", LKDTM, "HUNG_TASK", "INFO: task init:" },
+	{ "SOFTLOCKUP_DETECTOR", LKDTM, "SOFTLOCKUP", "BUG: soft lockup" },
+};
+
+/* Return: has the kernel said so within some seconds, in a line that is bad as well? */
+static bool is_reported(const char *report)
+{
+	double end = uptime() + REPORT_SEC;
+	char line[256];
+
+	while (!find_in_log(report, line, sizeof(line))) {
+		if (uptime() > end)
+			return false;
+		usleep(100000);
+	}
+	tell("note %s", line);
+	return is_bad(line);
+}
+
+/* As the verdict does, which asks for them */
+static bool is_leak_found(void)
+{
+	struct verdict leaks = { };
+
+	if (!provoke(0, BROKEN "/provoke", "leak") || access(KMEMLEAK, R_OK))
+		return false;
+	wait(NULL);
+	check_leaks(&leaks);
+	if (leaks.reason[0])
+		tell("note %.100s", leaks.reason);
+	return leaks.reason[0];
+}
+
+static void judge_detector(struct verdict *v, const char *detector, bool found)
+{
+	v->plan++;
+	v->ok += found;
+	if (!found)
+		fail(v, "%s is silent", detector);
+}
+
+/*
+ * Each of them on an idle kernel in which nothing was found so far. CPU 1 is lost to the
+ * last one.
+ */
+static void be_detected(struct verdict *v)
+{
+	size_t i;
+
+	stop_load();
+	run_checks(v);
+	if (v->reason[0])
+		return;
+	v->stuck = true;
+	tell("end %.6f", uptime());
+	write_file(SYSCTL "/hung_task_timeout_secs", XSTR(HUNG_SEC));
+	write_file(SYSCTL "/watchdog_thresh", XSTR(HUNG_SEC));
+	judge_detector(v, "DEBUG_KMEMLEAK", is_leak_found());
+	for (i = 0; i < ARRAY_SIZE(provocations); i++) {
+		judge_detector(v, provocations[i].detector,
+			       provoke(1, provocations[i].path, provocations[i].text) &&
+			       is_reported(provocations[i].report));
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*take)(struct verdict *v);
@@ -862,6 +968,7 @@ static const struct {
 	{ "busy", be_busy },
 	{ "crash", die_badly },
 	{ "perf", be_measured },
+	{ "detectors", be_detected },
 };
 
 static void take(struct verdict *v, const char *name)

@@ -28,8 +28,6 @@
 
 /* As far as the tests look, and more */
 #define FAR_SEC		5000
-#define STR(x)		#x
-#define XSTR(x)		STR(x)
 
 /*
  * @v: where the counts go
