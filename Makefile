@@ -89,7 +89,7 @@ help:
 	@echo 'make compare T=goldfish  the clocks, idle interrupts and a sleep of a stock'
 	@echo '                       kernel against pv_timer'
 	@echo 'make latency T=kvm     how late wake-ups are, by the old device and by pv_timer:'
-	@echo '                       table, histogram, JSON, picture; BROKEN=late is red'
+	@echo '                       table, parts, histogram, JSON, picture; BROKEN=late is red'
 	@echo 'make outside T=kvm     the timer tests of others, likewise: selftests of the'
 	@echo '                       kernel, cyclictest, stress-ng; on x86-64'
 	@echo 'make matrix            which tests turn red on which broken backend, and if'

@@ -19,6 +19,9 @@ from verdict import FAIL, PASS, Run, digest, expect, judge
 
 SIDES = ("old", "pv_timer")
 
+# Where the time of a wake-up goes, as pv_timer_split has it
+PARTS = ("delivery", "interrupt", "thread")
+
 # How often each of them is booted, and the seconds that a boot may take
 BOOTS = 2
 LIMIT = 600
@@ -85,11 +88,16 @@ def boot_all(target, opts, outdir, say, exact):
 
 def parse(run):
     """What a boot said: facts, and for each way to wait and each CPU the samples"""
-    found = {"name": run.name, "facts": {}, "waits": []}
+    found = {"name": run.name, "facts": {}, "waits": [], "split": []}
     for line in run.reports:
         pairs = dict(word.split("=", 1) for word in line.split())
         if "samples" in pairs:
             found["waits"][-1]["late"] += map(int, pairs["samples"].split(","))
+        elif "parts" in pairs:
+            found["split"][-1]["late"] += ([int(part) for part in each.split(":")]
+                                           for each in pairs["parts"].split(","))
+        elif "split" in pairs:
+            found["split"].append({"cpu": int(pairs["cpu"]), "late": []})
         elif "kind" in pairs:
             found["waits"].append({key: int(value) if value.lstrip("-").isdigit() else value
                                    for key, value in pairs.items()} | {"late": []})
@@ -130,6 +138,14 @@ def print_table(old, ours):
             pair = [quantile(side[key], permille) for side in (old, ours)]
             text += f"{pair[0]:>10.1f}{pair[1]:>10.1f}{pair[1] / max(pair[0], 0.001):>6.2f}"
         print(text)
+
+
+def parts(boots, side):
+    """Those of each wake-up that was traced, in order"""
+    late = [each for boot in boots if boot["name"].startswith(f"{side}-")
+            for cpu in boot["split"] for each in cpu["late"]]
+    return {name: sorted(each[number] for each in late)
+            for number, name in enumerate(PARTS) if late}
 
 
 def histogram(waits):
@@ -201,6 +217,8 @@ def differences(boots):
             for one, two in zip(first["waits"], other["waits"]):
                 if one != two:
                     yield f"{side} {' '.join(key_of(one))} CPU {one['cpu']}"
+            if first["split"] != other["split"]:
+                yield f"{side}: one divides otherwise than the other"
 
 
 def stolen():
@@ -265,7 +283,10 @@ def show(result, sides, path):
               if not list(differences(result["boots"])) else "two boots differ")
     elif result["emulated"]:
         print("emulated: only never-early and the order are of use, not the times")
-    print_table(sides["old"], sides["pv_timer"])
+    print_table(*({key: late for key, late in sides[side].items()} |
+                  {("traced", name): late
+                   for name, late in parts(result["boots"], side).items()}
+                  for side in SIDES))
     print_histogram(histogram(sides["old"]), histogram(sides["pv_timer"]), False)
     draw(f"{result['target']}: how late wake-ups are, {title_of(result)}", sides,
          f"{path}.svg")

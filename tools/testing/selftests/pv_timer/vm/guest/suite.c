@@ -408,13 +408,17 @@ void run_bench(struct verdict *v)
 }
 
 /**
- * run_latency() - Run the program that measures how late wake-ups are
+ * run_latency() - Run the programs that measure how late wake-ups are, and by what
  * @v: gets the number of lines reported as plan and ok, and what is early or late
  *
  * For pvt.seconds= each. With pvt.emulated=yes what is late is not judged.
  */
 void run_latency(struct verdict *v)
 {
+	const char *split[5] = {
+		KSELFTEST_DIR "/pv_timer/pv_timer_split", "--raw", "--seconds",
+		option("seconds", "1"), NULL
+	};
 	const char *argv[6] = {
 		KSELFTEST_DIR "/pv_timer/pv_timer_latency", "--raw", "--seconds",
 		option("seconds", "1"),
@@ -422,4 +426,7 @@ void run_latency(struct verdict *v)
 	};
 
 	run_reporter(v, argv, LATENCY_SEC);
+	/* There is nothing to be seen in a kernel that does not trace */
+	if (!access("/sys/kernel/tracing", F_OK))
+		run_reporter(v, split, LATENCY_SEC);
 }
