@@ -307,7 +307,7 @@ static void pv_timer_program_at(struct pv_timer_cpu *pt, u64 now, u64 clock)
 	if (pv_timer_is_watching())
 		most = min(most, NSEC_PER_SEC);
 	WRITE_ONCE(pt->armed_for, min_t(u64, pt->ced.next_event, clock + most));
-	/* A clock that goes by ticks stands until one comes, which is not to be put off */
+	/* Jiffies stand until the next tick: do not put it off from now on each time */
 	if (clock != pt->clock || (s64)(now - pt->counter) < 0) {
 		pt->clock = clock;
 		pt->counter = now;

@@ -261,6 +261,16 @@ void load_cpus(long long ns)
 	on_each_cpu(load_thread, threads, sizeof(*threads));
 }
 
+bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 enum mode boot_mode(void)
 {
 	const char *mode = getenv("PVT_MODE");

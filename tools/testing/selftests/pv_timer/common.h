@@ -94,6 +94,7 @@ long long tick_ns(void);
 long long lateness_limit(void);
 long long least_ticks(long long ticks, long long missed);
 bool read_line(const char *path, char *buf, size_t size);
+bool write_text(const char *path, const char *text);
 bool cmdline_value(const char *name, char *buf, size_t size);
 void read_device(int cpu, char *buf, size_t size);
 const char *pv_timer_absent(void);

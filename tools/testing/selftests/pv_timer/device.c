@@ -58,7 +58,7 @@ TEST(backend_is_the_one_asked_for)
 		       asked, current);
 }
 
-/* The clocks that are no function of the counter of any backend */
+/* The clocks that are no function of the counter of this backend, or of any */
 static bool is_another_clock(const char *name, const char *backend)
 {
 	return !strcmp(name, "acpi_pm") || !strcmp(name, "hpet") ||

@@ -64,16 +64,6 @@ static struct sleeper sleepers[MAX_CPUS];
 static int seconds = 1;
 static bool raw;
 
-static bool put(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	if (!file)
-		return false;
-	fputs(text, file);
-	return !fclose(file);
-}
-
 /* Those of pv_timer are there if it is */
 static bool trace(const char *on)
 {
@@ -83,7 +73,7 @@ static bool trace(const char *on)
 
 	for (i = 0; i < ARRAY_SIZE(events); i++) {
 		snprintf(path, sizeof(path), EVENTS "%s/enable", events[i]);
-		done &= put(path, on) || i > 1;
+		done &= write_text(path, on) || i > 1;
 	}
 	return done;
 }
@@ -92,7 +82,8 @@ static bool prepare_trace(void)
 {
 	if (access(TRACING "trace", F_OK) && mount("tracefs", TRACING, "tracefs", 0, NULL))
 		return false;
-	return put(TRACING "trace_clock", "mono") && put(TRACING "buffer_size_kb", "8192");
+	return write_text(TRACING "trace_clock", "mono") &&
+	       write_text(TRACING "buffer_size_kb", "8192");
 }
 
 static void *sleeper_thread(void *arg)
@@ -304,7 +295,7 @@ static void run_sleepers(const int *cpus, int nr)
 	int i;
 
 	/* The kernel takes some time until it traces */
-	put(TRACING "trace", "");
+	write_text(TRACING "trace", "");
 	if (!trace("1"))
 		ksft_exit_fail_msg("cannot trace: no " EVENTS "%s\n", events[0]);
 	start = now_ns(CLOCK_MONOTONIC) + HEADSTART;

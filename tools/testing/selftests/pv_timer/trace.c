@@ -45,16 +45,6 @@ struct sample {
 	long long hits[NR_COUNTED];
 };
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 static bool write_event(const char *event, const char *file, const char *text)
 {
 	char path[128];
