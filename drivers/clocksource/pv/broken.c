@@ -13,9 +13,11 @@
 #include <linux/compiler.h>
 #include <linux/cpufeature.h>
 #include <linux/cpuhotplug.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/init.h>
+#include <linux/irqflags.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -37,6 +39,9 @@
 
 /* As far as a one-shot count of 32 bits reaches, from a TSC of 1 GHz on */
 #define BROKEN_REACH	BIT_ULL(36)
+
+/* With a watchdog_thresh of 4 s it takes up to 10 until that is found */
+#define BROKEN_LOCKUP_MS	20000
 
 static DEFINE_PER_CPU(unsigned int, broken_arms);
 static DEFINE_PER_CPU(u64, broken_armed);
@@ -428,6 +433,13 @@ static void broken_provoke_leak(void)
 		kmalloc(129, GFP_KERNEL);
 }
 
+/* Longer than the detector waits, and not for good: nothing could power off the guest then */
+static void broken_provoke_lockup(void)
+{
+	guard(irq)();
+	mdelay(BROKEN_LOCKUP_MS);
+}
+
 static const struct {
 	const char *name;
 	void (*provoke)(void);
@@ -436,6 +448,7 @@ static const struct {
 	{ "sleep", broken_provoke_sleep },
 	{ "timer", broken_provoke_timer },
 	{ "leak", broken_provoke_leak },
+	{ "lockup", broken_provoke_lockup },
 };
 
 static int broken_provoke(const char *val, const struct kernel_param *kp)

@@ -174,7 +174,8 @@ NOHZ_FULL = Life("nohz-full", "busy", "nohz_full=1", mode="nohz-full",
 CRASH = Life("crash", "crash", "crashkernel=160M", mode="crash", args=("-m", "640"))
 
 # What is provoked there
-DETECTORS = Life("detectors", "detectors", mode="detectors", detect="kasan")
+DETECTORS = Life("detectors", "detectors", mode="detectors", args=("-smp", "3"), cpus=3,
+                 detect="kasan")
 
 # The hypercall of a Xen before 3.0.5, which later ones have as well
 OLD_XEN = ("xen-timerop",)

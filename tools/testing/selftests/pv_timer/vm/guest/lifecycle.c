@@ -876,17 +876,22 @@ static bool provoke(int cpu, const char *path, const char *text)
 	return true;
 }
 
-/* What there is to provoke. The first report of some turns lockdep off. */
+/*
+ * What there is to provoke, on a CPU that may be lost to it. The first report of some turns
+ * lockdep off.
+ */
 static const struct {
 	const char *detector, *path, *text, *report;
+	int cpu;
 } provocations[] = {
-	{ "PROVE_LOCKING", BROKEN "/provoke", "lock", "WARNING: possible circular locking" },
-	{ "DEBUG_ATOMIC_SLEEP", BROKEN "/provoke", "sleep", "BUG: sleeping function called" },
-	{ "DEBUG_OBJECTS_TIMERS", BROKEN "/provoke", "timer", "object type: timer_list" },
-	{ "UBSAN", LKDTM, "ARRAY_BOUNDS", "UBSAN: array-index-out-of-bounds" },
-	{ "KASAN", LKDTM, "SLAB_LINEAR_OVERFLOW", "BUG: KASAN: slab-out-of-bounds" },
-	{ "DETECT_HUNG_TASK", LKDTM, "HUNG_TASK", "INFO: task init:" },
-	{ "SOFTLOCKUP_DETECTOR", LKDTM, "SOFTLOCKUP", "BUG: soft lockup" },
+	{ "PROVE_LOCKING", BROKEN "/provoke", "lock", "WARNING: possible circular locking", 1 },
+	{ "DEBUG_ATOMIC_SLEEP", BROKEN "/provoke", "sleep", "BUG: sleeping function called", 1 },
+	{ "DEBUG_OBJECTS_TIMERS", BROKEN "/provoke", "timer", "object type: timer_list", 1 },
+	{ "UBSAN", LKDTM, "ARRAY_BOUNDS", "UBSAN: array-index-out-of-bounds", 1 },
+	{ "KASAN", LKDTM, "SLAB_LINEAR_OVERFLOW", "BUG: KASAN: slab-out-of-bounds", 1 },
+	{ "DETECT_HUNG_TASK", LKDTM, "HUNG_TASK", "INFO: task init:", 1 },
+	{ "SOFTLOCKUP_DETECTOR", LKDTM, "SOFTLOCKUP", "BUG: soft lockup", 1 },
+	{ "HARDLOCKUP_DETECTOR", BROKEN "/provoke", "lockup", "hard LOCKUP on cpu 2", 2 },
 };
 
 /* Return: has the kernel said so within some seconds, in a line that is bad as well? */
@@ -927,8 +932,7 @@ static void judge_detector(struct verdict *v, const char *detector, bool found)
 }
 
 /*
- * Each of them on an idle kernel in which nothing was found so far. CPU 1 is lost to the
- * last one.
+ * Each of them on an idle kernel in which nothing was found so far
  */
 static void be_detected(struct verdict *v)
 {
@@ -945,7 +949,8 @@ static void be_detected(struct verdict *v)
 	judge_detector(v, "DEBUG_KMEMLEAK", is_leak_found());
 	for (i = 0; i < ARRAY_SIZE(provocations); i++) {
 		judge_detector(v, provocations[i].detector,
-			       provoke(1, provocations[i].path, provocations[i].text) &&
+			       provoke(provocations[i].cpu, provocations[i].path,
+				       provocations[i].text) &&
 			       is_reported(provocations[i].report));
 	}
 }
