@@ -11,6 +11,7 @@ which it can hear without a timer.
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,25 +21,44 @@ import time
 
 # Seconds from the restore to the question
 PATIENCE = 2
-CHANNEL = "file:/proc/self/fd/"
+CHANNEL = re.compile(r"(?<=/proc/self/fd/)\d+$")
 
 
-class Machine:
-    """One QEMU, and its two channels to us"""
+class Guest:
+    """One QEMU, the console of its guest, and the verdict channel"""
+
+    def __init__(self, command, *more):
+        self.receive, send = os.pipe()
+        command = [CHANNEL.sub(str(send), arg) for arg in command]
+        # It ends with us
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command, *more],
+            stdin=subprocess.PIPE, pass_fds=[send])
+        os.close(send)
+
+    def question(self):
+        """Ask the guest what came of it"""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
+    def lines(self):
+        """What the guest says on the verdict channel"""
+        with open(self.receive, "rb", buffering=0) as channel:
+            rest = b""
+            while data := channel.read(4096):
+                *lines, rest = (rest + data).split(b"\n")
+                yield from (line + b"\n" for line in lines)
+
+
+class Machine(Guest):
+    """One that can be saved, by its monitor"""
 
     def __init__(self, command, directory, number, *more):
         self.number = number
         self.path = os.path.join(directory, f"qmp{number}")
-        self.receive, send = os.pipe()
-        command = [f"{CHANNEL}{send}" if arg.startswith(CHANNEL) else arg
-                   for arg in command]
-        # It ends with us
-        self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *command, "-device",
-             f"vmgenid,guid=00000000-0000-4000-8000-{number:012}", "-qmp",
-             f"unix:{self.path},server=on,wait=off", *more],
-            stdin=subprocess.PIPE, pass_fds=[send])
-        os.close(send)
+        super().__init__(command, "-device",
+                         f"vmgenid,guid=00000000-0000-4000-8000-{number:012}", "-qmp",
+                         f"unix:{self.path},server=on,wait=off", *more)
         self.qmp = self.connect()
         self.ask("qmp_capabilities")
 
@@ -92,26 +112,13 @@ class Machine:
         machine.question()
         return machine
 
-    def question(self):
-        """Ask the guest what came of it"""
-        self.process.stdin.write(b"\n")
-        self.process.stdin.flush()
-
-    def lines(self):
-        """What the guest says on the verdict channel"""
-        with open(self.receive, "rb", buffering=0) as channel:
-            rest = b""
-            while data := channel.read(4096):
-                *lines, rest = (rest + data).split(b"\n")
-                yield from (line + b"\n" for line in lines)
-
 
 def wrapped(usage):
     """Return: the command that is wrapped, and the verdict channel that it was given"""
     command = sys.argv[1:]
     for arg in command:
-        if arg.startswith(CHANNEL):
-            return command, int(arg[len(CHANNEL):])
+        if channel := CHANNEL.search(arg):
+            return command, int(channel[0])
     return sys.exit(usage)
 
 

@@ -112,11 +112,16 @@ def device_tree(_opts, outdir, name, edit, cpu):
     return ("-dtb", edited)
 
 
+# Suspend to idle ends by what is typed
+WAKE = (os.path.join(HERE, "wake.py"),)
+FREEZE = Life("freeze", "freeze", wrapper=WAKE)
+
+
 def riscv64_lives(cpu):
     """What happens to its guests"""
     return (Life("lifecycle", "hotplug,kexec", prepare=partial(
                 device_tree, name="memory", edit=MEMORY, cpu=cpu)),
-            Life("c3stop", "c3stop", prepare=partial(
+            Life("c3stop", "c3stop,freeze", wrapper=WAKE, prepare=partial(
                 device_tree, name="c3stop", edit=IDLE_STATE, cpu=cpu)))
 
 
@@ -219,7 +224,7 @@ TARGETS = {t.name: t for t in (
     Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
            far=True, lifecycle="hotplug,suspend", more=(
                Life("refine", "refine", REFINE), STOLEN, *more_cpus(4, 8),
-               NOHZ_FULL, CRASH, PERF, DETECTORS, *restores(), *traced(far=True))),
+               NOHZ_FULL, CRASH, FREEZE, PERF, DETECTORS, *restores(), *traced(far=True))),
     Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
            usual=BOTH, lifecycle="hotplug", others=OLD_XEN),
     Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,

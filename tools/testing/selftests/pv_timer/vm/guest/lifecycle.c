@@ -9,6 +9,7 @@
  *		verdict channel what it has done, one line each, "end" at last
  *   hotplug	all CPUs but the first go offline and come back
  *   suspend	to RAM, until the alarm of the RTC: CPUs and timers lose their state
+ *   freeze	suspend to idle, until the host types on the console
  *   kexec	the kernel pvt.kernel= with pvt.initrd=, under /mnt if they are on a
  *		file system of the host, boots in place of this one and takes the
  *		steps after it
@@ -33,6 +34,7 @@
 #include <linux/kexec.h>
 #include <linux/random.h>
 #include <math.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,6 +49,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,6 +78,8 @@
 #define SYSCTL		"/proc/sys/kernel"
 #define FILES		"/mnt"
 #define RTC		"/sys/class/rtc/rtc0"
+#define IDLE_STATE	"/sys/devices/system/cpu/cpu%d/cpuidle/state%d/s2idle/usage"
+#define MAX_IDLE_STATES	4
 
 /* Not every architecture has it */
 #ifndef SYS_kexec_file_load
@@ -284,6 +289,60 @@ static void suspend_to_ram(struct verdict *v)
 	}
 	judge_events(v, "pv_timer_shutdown");
 	judge_events(v, "pv_timer_resume");
+}
+
+/* How often a CPU was in an idle state in which the tick is suspended, -1 if it has none */
+static long long frozen_ticks(int cpu)
+{
+	char path[128], text[32];
+	long long sum = -1;
+	int state;
+
+	for (state = 0; state < MAX_IDLE_STATES; state++) {
+		snprintf(path, sizeof(path), IDLE_STATE, cpu, state);
+		if (read_file(path, text, sizeof(text)) > 0)
+			sum = (sum < 0 ? 0 : sum) + atoll(text);
+	}
+	return sum;
+}
+
+/*
+ * The host waits for some seconds before it types, which the clock may not have seen. The
+ * alarm of the RTC does not end it: QEMU tells ACPI of it only when it wakes up the machine
+ * from RAM, and Linux masks the interrupt of an RTC that ACPI watches.
+ */
+static void suspend_to_idle(struct verdict *v)
+{
+	struct pollfd console = { .fd = STDIN_FILENO, .events = POLLIN };
+	long long before[MAX_CPUS];
+	int round, cpu;
+	double slept;
+	char after[32];
+
+	stop_load();
+	tell("end %.6f", uptime());
+	if (write_file("/sys/class/tty/ttyS0/power/wakeup", "enabled"))
+		die("ttyS0");
+	for (round = 1; round <= SUSPENDS; round++) {
+		snprintf(after, sizeof(after), "suspend to idle %d", round);
+		for (cpu = 0; cpu < get_nprocs(); cpu++)
+			before[cpu] = frozen_ticks(cpu);
+		slept = uptime();
+		tell("asleep");
+		if (write_file("/sys/power/state", "freeze"))
+			die("/sys/power/state");
+		slept = uptime() - slept;
+		if (poll(&console, 1, SEC / MSEC) != 1)
+			fail(v, "%s: something else woke it up", after);
+		tell("awake");
+		tcflush(STDIN_FILENO, TCIFLUSH);
+		for (cpu = 0; cpu < get_nprocs(); cpu++)
+			if (before[cpu] >= 0 && frozen_ticks(cpu) == before[cpu])
+				fail(v, "%s: the tick of CPU%d was not suspended", after, cpu);
+		tell("note %s: %.1f s, ticks %s", after, slept,
+		     before[0] < 0 ? "stop if idle" : "suspended");
+		tell_state(after, check_tick(v, after));
+	}
 }
 
 static int open_file(const char *name)
@@ -962,6 +1021,7 @@ static const struct {
 	{ "host", serve_host },
 	{ "hotplug", replug_cpus },
 	{ "suspend", suspend_to_ram },
+	{ "freeze", suspend_to_idle },
 	{ "kexec", boot_again },
 	{ "booted", go_on },
 	{ "simulate", simulate },
