@@ -19,6 +19,7 @@ static int xen_timerop_arm(u64 deadline)
 static void xen_timerop_disarm(void)
 {
 	HYPERVISOR_set_timer_op(0);
+	xen_timer_clear();
 }
 
 static const struct pv_timer_backend xen_timerop = {

@@ -48,6 +48,12 @@ int xen_timer_prepare(unsigned int cpu)
 	return min(irq, 0);
 }
 
+/* Nobody is to get what was raised, and not taken, before the timer was disarmed */
+void xen_timer_clear(void)
+{
+	xen_clear_irq_pending(this_cpu_read(xen_timer_irq));
+}
+
 int xen_timer_dead(unsigned int cpu)
 {
 	unbind_from_irqhandler(per_cpu(xen_timer_irq, cpu), NULL);

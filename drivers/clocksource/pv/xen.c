@@ -30,6 +30,7 @@ static int xen_vcpu_timer_arm(u64 deadline)
 void xen_vcpu_timer_disarm(void)
 {
 	xen_vcpu_op(VCPUOP_stop_singleshot_timer, NULL);
+	xen_timer_clear();
 }
 
 void xen_vcpu_timer_start(void)

@@ -14,6 +14,7 @@ u64 xen_timer_probe(void);
 u64 xen_timer_now(void);
 int xen_timer_prepare(unsigned int cpu);
 int xen_timer_dead(unsigned int cpu);
+void xen_timer_clear(void);
 u64 xen_timer_couple(enum clocksource_ids id, u64 cycles, u64 *ticks);
 
 #endif /* _PV_TIMER_XEN_H */
