@@ -72,15 +72,35 @@ static ssize_t pv_timer_print_known(char *buf, size_t size)
 	return len;
 }
 
+/* Does the command line name a backend? */
+static bool pv_timer_is_named(void)
+{
+	return *pv_timer_param && strcmp(pv_timer_param, "off");
+}
+
 /* Is this one to be tried in the given round? The first is for the named one. */
-static bool pv_timer_eligible(const struct pv_timer_known *known, bool named)
+static bool pv_timer_eligible(const struct pv_timer_backend *backend, bool named)
 {
 	if (named)
-		return !strcmp(known->backend->name, pv_timer_param);
+		return !strcmp(backend->name, pv_timer_param);
 	if (!strcmp(pv_timer_param, "off"))
-		return known->backend->flags & PV_TIMER_SOLE;
-	return !(known->backend->flags & PV_TIMER_ON_REQUEST) &&
-	       strcmp(known->backend->name, pv_timer_param);
+		return backend->flags & PV_TIMER_SOLE;
+	return !(backend->flags & PV_TIMER_ON_REQUEST) &&
+	       strcmp(backend->name, pv_timer_param);
+}
+
+/* Only a module can have the name, and the architecture ticks until it comes */
+static bool pv_timer_awaits_module(void)
+{
+	unsigned int i;
+
+	if (!pv_timer_has_modules() || !pv_timer_is_named())
+		return false;
+	for (i = 0; i < pv_timer_nr_known; i++)
+		if (pv_timer_eligible(pv_timer_known[i].backend, true) ||
+		    pv_timer_known[i].backend->flags & PV_TIMER_SOLE)
+			return false;
+	return true;
 }
 
 static int pv_timer_request_irq(const struct pv_timer_backend *backend, int irq)
@@ -171,11 +191,11 @@ static bool pv_timer_try(const struct pv_timer_known *known)
 
 	trace_pv_timer_backend(known->backend->name, known->backend->rating, known->hz, err);
 	if (err)
-		pr_err("%s does not tick [%d], trying the next\n",
-		       known->backend->name, err);
+		pr_err("%s does not tick [%d]\n", known->backend->name, err);
 	else
-		pr_info("using %s (rating %d)\n", known->backend->name,
-			known->backend->rating);
+		pr_info("using %s (rating %d)%s\n", known->backend->name,
+			known->backend->rating,
+			known->backend->owner ? ", its module cannot be removed" : "");
 	return !err;
 }
 
@@ -184,7 +204,7 @@ static bool pv_timer_try_round(bool named)
 	unsigned int i;
 
 	for (i = 0; i < pv_timer_nr_known; i++)
-		if (pv_timer_eligible(&pv_timer_known[i], named) &&
+		if (pv_timer_eligible(pv_timer_known[i].backend, named) &&
 		    pv_timer_try(&pv_timer_known[i]))
 			return true;
 	return false;
@@ -192,18 +212,33 @@ static bool pv_timer_try_round(bool named)
 
 static void pv_timer_choose(void)
 {
-	bool off = !strcmp(pv_timer_param, "off");
 	char present[128] = "none";
 
+	pv_timer_print_known(present, sizeof(present));
+	if (pv_timer_awaits_module()) {
+		pr_warn("no backend '%s' is built in, the architecture ticks until one registers; present: %s\n",
+			pv_timer_param, present);
+		return;
+	}
 	if (pv_timer_try_round(true))
 		return;
-	if (pv_timer_try_round(false) && off)
+	if (pv_timer_try_round(false) && !strcmp(pv_timer_param, "off"))
 		pr_warn("nothing else ticks here, pv_timer=off is not possible\n");
-	if (!*pv_timer_param || off)
+	if (pv_timer_is_named())
+		pr_warn("no backend '%s' ticks here, using %s; present: %s\n",
+			pv_timer_param, pv_timer ? pv_timer->name : "none", present);
+}
+
+/* Nothing ticks yet. The vectors of those that came before are the architecture's now. */
+static void pv_timer_choose_late(const struct pv_timer_backend *backend)
+{
+	unsigned int i;
+
+	if (!pv_timer_eligible(backend, pv_timer_is_named()))
 		return;
-	pv_timer_print_known(present, sizeof(present));
-	pr_warn("no backend '%s' ticks here, using %s; present: %s\n",
-		pv_timer_param, pv_timer ? pv_timer->name : "none", present);
+	for (i = 0; i < pv_timer_nr_known; i++)
+		if (pv_timer_known[i].backend == backend)
+			pv_timer_try(&pv_timer_known[i]);
 }
 
 /* What is mandatory, and what cannot be together */
@@ -277,8 +312,8 @@ static int pv_timer_add(const struct pv_timer_backend *backend)
  * pv_timer_register() - Make a backend known that was not linked in
  * @backend: the backend, which stays
  *
- * It ticks from now on if no backend does so yet. The backends that are linked
- * in are known before, see PV_TIMER_BACKEND().
+ * It ticks from now on if no backend does so yet, and pv_timer= names it or none.
+ * The backends that are linked in are known before, see PV_TIMER_BACKEND().
  *
  * Context: process, may sleep.
  * Return: 0; -EINVAL if something mandatory is missing or does not fit, and
@@ -293,7 +328,7 @@ int pv_timer_register(const struct pv_timer_backend *backend)
 	guard(mutex)(&pv_timer_mutex);
 	err = pv_timer_add(backend);
 	if (!err && pv_timer_is_set_up && !pv_timer)
-		pv_timer_choose();
+		pv_timer_choose_late(backend);
 	return err;
 }
 EXPORT_SYMBOL_GPL(pv_timer_register);
@@ -326,6 +361,8 @@ EXPORT_SYMBOL_GPL(pv_timer_unregister);
 
 /**
  * pv_timer_setup() - Let the best backend tick, if there is one
+ *
+ * None does if pv_timer= has a name that a module may bring.
  *
  * The architecture calls this where it would register its own clock event
  * device on a CPU. The first call chooses the backend, and brings up the CPUs

@@ -5,6 +5,7 @@
 
 #include <linux/clockchips.h>
 #include <linux/hrtimer.h>
+#include <linux/kconfig.h>
 #include <linux/percpu-defs.h>
 #include <linux/pv_timer.h>
 #include <linux/seqlock.h>
@@ -99,6 +100,12 @@ struct pv_timer_line {
 	u32		mult;
 	u32		shift;
 };
+
+/* May backends come after boot? */
+static inline bool pv_timer_has_modules(void)
+{
+	return IS_ENABLED(CONFIG_MODULES);
+}
 
 #ifndef CONFIG_HIGH_RES_TIMERS
 /* Is the event handler of no device */

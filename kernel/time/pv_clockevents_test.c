@@ -82,6 +82,7 @@ static struct fake {
 	call_single_data_t *csd[FAKE_CPUS];
 	bool		csd_fails;
 	bool		through_line;
+	bool		has_modules;
 	bool		module_is_gone;
 	int		module_refs;
 	unsigned int	foreign_vector;
@@ -495,6 +496,7 @@ static __printf(1, 2) int fake_printk(const char *fmt, ...)
 #define tick_nohz_full_enabled()	fake.nohz_full
 #define tick_nohz_tick_stopped()	fake.tick_stopped
 #define try_module_get			fake_module_get
+#define pv_timer_has_modules()		fake.has_modules
 
 #include "pv_clockevents.c"
 #include "pv_backends.c"
@@ -3078,12 +3080,15 @@ struct choice {
 	const char	*param;
 	unsigned int	flags[3];
 	bool		lies[3];
+	bool		modules;
 	const char	*ticks;
 	const char	*says;
 };
 
 #define UNKNOWN	"pv_timer: no backend 'nonsense' ticks here, "
 #define PRESENT	"; present: best(300) middle(200) worst(100)\n"
+#define AWAITED	"pv_timer: no backend 'nonsense' is built in, " \
+		"the architecture ticks until one registers" PRESENT
 
 static const struct choice choices[] = {
 	{
@@ -3098,6 +3103,18 @@ static const struct choice choices[] = {
 	}, {
 		.name	= "the best if the name is unknown",
 		.param	= "nonsense",
+		.ticks	= "best",
+		.says	= UNKNOWN "using best" PRESENT,
+	}, {
+		.name	= "none yet if a module may have the name",
+		.param	= "nonsense",
+		.modules = true,
+		.says	= AWAITED,
+	}, {
+		.name	= "the best if the name is unknown and there is no other tick",
+		.param	= "nonsense",
+		.modules = true,
+		.flags	= { 0, 0, PV_TIMER_SOLE },
 		.ticks	= "best",
 		.says	= UNKNOWN "using best" PRESENT,
 	}, {
@@ -3139,7 +3156,7 @@ static const struct choice choices[] = {
 	}, {
 		.name	= "none if none fires",
 		.lies	= { true, true, true },
-		.says	= "pv_timer: worst does not tick [-5], trying the next\n",
+		.says	= "pv_timer: worst does not tick [-5]\n",
 	}, {
 		.name	= "none if the name is unknown and none fires",
 		.param	= "nonsense",
@@ -3165,6 +3182,7 @@ static void setup_chooses(struct kunit *test)
 	}
 	KUNIT_EXPECT_NULL(test, pv_timer);
 	strscpy(pv_timer_param, choice->param ?: "");
+	fake.has_modules = choice->modules;
 	KUNIT_EXPECT_EQ(test, pv_timer_setup(), !!choice->ticks);
 	KUNIT_EXPECT_STREQ(test, pv_timer ? pv_timer->name : "none",
 			   choice->ticks ?: "none");
@@ -3294,6 +3312,15 @@ static void module_may_go_if_its_backend_does_not_tick(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake.module_refs, 0);
 }
 
+static void module_that_stays_is_told(struct kunit *test)
+{
+	fake_backend.owner = (struct module *)&fake;
+	KUNIT_EXPECT_EQ(test, pv_timer_register(&fake_backend), 0);
+	pv_timer_setup();
+	KUNIT_EXPECT_STREQ(test, fake.message,
+			   "pv_timer: using fake (rating 100), its module cannot be removed\n");
+}
+
 static void module_that_goes_does_not_tick(struct kunit *test)
 {
 	fake.module_is_gone = true;
@@ -3374,6 +3401,60 @@ static void late_backend_ticks_if_none_does(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, pv_timer, &fake_backends[0]);
 	KUNIT_EXPECT_EQ(test, pv_timer_register(make(1, "second", 200)), 0);
 	KUNIT_EXPECT_PTR_EQ(test, pv_timer, &fake_backends[0]);
+}
+
+/* The named one ticks when it comes, others do not */
+static void named_backend_may_come_late(struct kunit *test)
+{
+	fake.has_modules = true;
+	pv_timer_register(make(0, "built-in", 300));
+	strscpy(pv_timer_param, "named");
+	KUNIT_EXPECT_FALSE(test, pv_timer_setup());
+	KUNIT_EXPECT_EQ(test, pv_timer_register(make(1, "other", 200)), 0);
+	KUNIT_EXPECT_NULL(test, pv_timer);
+	EXPECT_CALLS(test, "");
+	KUNIT_EXPECT_EQ(test, fake.messages, 1);
+	make(2, "named", 100)->flags = PV_TIMER_ON_REQUEST;
+	KUNIT_EXPECT_EQ(test, pv_timer_register(&fake_backends[2]), 0);
+	KUNIT_EXPECT_PTR_EQ(test, pv_timer, &fake_backends[2]);
+	EXPECT_CALLS(test, "arm disarm register notifier");
+}
+
+/* The vector of the others ticks by now */
+static void named_backend_that_comes_late_is_the_only_one(struct kunit *test)
+{
+	fake.has_modules = true;
+	pv_timer_register(make(0, "built-in", 300));
+	strscpy(pv_timer_param, "named");
+	pv_timer_setup();
+	make(1, "named", 100)->arm = fake_arm_lies;
+	KUNIT_EXPECT_EQ(test, pv_timer_register(&fake_backends[1]), 0);
+	KUNIT_EXPECT_NULL(test, pv_timer);
+	EXPECT_CALLS(test, "arm disarm");
+	KUNIT_EXPECT_STREQ(test, fake.message, "pv_timer: named does not tick [-5]\n");
+	KUNIT_EXPECT_EQ(test, pv_timer_register(make(2, "other", 200)), 0);
+	KUNIT_EXPECT_NULL(test, pv_timer);
+	EXPECT_CALLS(test, "");
+}
+
+static void late_backend_is_the_only_one_tried(struct kunit *test)
+{
+	make(0, "built-in", 300)->arm = fake_arm_lies;
+	pv_timer_register(&fake_backends[0]);
+	pv_timer_setup();
+	EXPECT_CALLS(test, "arm disarm");
+	KUNIT_EXPECT_EQ(test, pv_timer_register(make(1, "late", 100)), 0);
+	KUNIT_EXPECT_PTR_EQ(test, pv_timer, &fake_backends[1]);
+	EXPECT_CALLS(test, "arm disarm register notifier");
+}
+
+static void late_backend_does_not_tick_if_it_is_off(struct kunit *test)
+{
+	strscpy(pv_timer_param, "off");
+	pv_timer_setup();
+	KUNIT_EXPECT_EQ(test, pv_timer_register(make(0, "late", 100)), 0);
+	KUNIT_EXPECT_NULL(test, pv_timer);
+	KUNIT_EXPECT_EQ(test, pv_timer_unregister(&fake_backends[0]), 0);
 }
 
 static void parameter_is_parsed(struct kunit *test)
@@ -3680,6 +3761,7 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(unregistration_forgets_a_backend),
 	KUNIT_CASE(module_stays_while_its_backend_ticks),
 	KUNIT_CASE(module_may_go_if_its_backend_does_not_tick),
+	KUNIT_CASE(module_that_stays_is_told),
 	KUNIT_CASE(module_that_goes_does_not_tick),
 	KUNIT_CASE(boot_test_leaves_other_vectors_alone),
 	KUNIT_CASE(boot_test_of_a_line_leaves_vectors_alone),
@@ -3688,6 +3770,10 @@ static struct kunit_case pv_timer_test_cases[] = {
 	KUNIT_CASE(setup_tries_the_named_one_once),
 	KUNIT_CASE(setup_needs_a_backend),
 	KUNIT_CASE(late_backend_ticks_if_none_does),
+	KUNIT_CASE(named_backend_may_come_late),
+	KUNIT_CASE(named_backend_that_comes_late_is_the_only_one),
+	KUNIT_CASE(late_backend_is_the_only_one_tried),
+	KUNIT_CASE(late_backend_does_not_tick_if_it_is_off),
 	KUNIT_CASE(parameter_is_parsed),
 	KUNIT_CASE(statistics_start_again),
 	KUNIT_CASE(statistics_have_named_columns),
