@@ -88,7 +88,7 @@ def boot_all(target, opts, outdir, say, exact):
 
 def parse(run):
     """What a boot said: facts, and for each way to wait and each CPU the samples"""
-    found = {"name": run.name, "facts": {}, "waits": [], "split": []}
+    found = {"name": run.name, "facts": {}, "waits": [], "split": [], "cyclictest": []}
     for line in run.reports:
         pairs = dict(word.split("=", 1) for word in line.split())
         if "samples" in pairs:
@@ -96,6 +96,8 @@ def parse(run):
         elif "parts" in pairs:
             found["split"][-1]["late"] += ([int(part) for part in each.split(":")]
                                            for each in pairs["parts"].split(","))
+        elif "cyclictest" in pairs:
+            found["cyclictest"].append({key: int(value) for key, value in pairs.items()})
         elif "split" in pairs:
             found["split"].append({"cpu": int(pairs["cpu"]), "late": []})
         elif "kind" in pairs:
@@ -138,6 +140,28 @@ def print_table(old, ours):
             pair = [quantile(side[key], permille) for side in (old, ours)]
             text += f"{pair[0]:>10.1f}{pair[1]:>10.1f}{pair[1] / max(pair[0], 0.001):>6.2f}"
         print(text)
+
+
+def witness(boots, side):
+    """What cyclictest says of all CPUs of all boots: least, mean and most, in us"""
+    seen = [each for boot in boots if boot["name"].startswith(f"{side}-")
+            for each in boot["cyclictest"]]
+    if not seen:
+        return None
+    return {"min": min(each["min"] for each in seen) / 1000,
+            "avg": sum(each["avg"] for each in seen) / len(seen) / 1000,
+            "max": max(each["max"] for each in seen) / 1000}
+
+
+def print_witness(boots):
+    """That beside the table, which is of our own program"""
+    old, ours = (witness(boots, side) for side in SIDES)
+    if not old or not ours:
+        print("cyclictest: there is none for this machine")
+        return
+    print(f"{'cyclictest at-once idle':<23} " + "".join(
+        f"{name:>9}{old[name]:>10.1f}{ours[name]:>10.1f}"
+        f"{ours[name] / max(old[name], 0.001):>6.2f}" for name in ours))
 
 
 def parts(boots, side):
@@ -219,6 +243,8 @@ def differences(boots):
                     yield f"{side} {' '.join(key_of(one))} CPU {one['cpu']}"
             if first["split"] != other["split"]:
                 yield f"{side}: one divides otherwise than the other"
+            if first["cyclictest"] != other["cyclictest"]:
+                yield f"{side}: cyclictest"
 
 
 def stolen():
@@ -287,6 +313,7 @@ def show(result, sides, path):
                   {("traced", name): late
                    for name, late in parts(result["boots"], side).items()}
                   for side in SIDES))
+    print_witness(result["boots"])
     print_histogram(histogram(sides["old"]), histogram(sides["pv_timer"]), False)
     draw(f"{result['target']}: how late wake-ups are, {title_of(result)}", sides,
          f"{path}.svg")

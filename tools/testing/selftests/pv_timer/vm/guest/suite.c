@@ -25,6 +25,7 @@
 
 /* It says nothing until the end */
 #define LATENCY_SEC	1000
+#define CYCLICTEST	"/bin/cyclictest"
 
 /* As far as the tests look, and more */
 #define FAR_SEC		5000
@@ -407,6 +408,39 @@ void run_bench(struct verdict *v)
 	run_reporter(v, argv, LOAD_SEC);
 }
 
+/* "T: 0 (   61) P:80 I:1000 C:   1000 Min:   5 Act:   8 Avg:   9 Max:   30", in ns */
+static void cyclictest_line(char *line, void *arg)
+{
+	long long min, avg, max;
+	struct verdict *v = arg;
+	int cpu, loops;
+
+	if (sscanf(line, "T:%d (%*d) P:%*d I:%*d C:%d Min:%lld Act:%*d Avg:%lld Max:%lld",
+		   &cpu, &loops, &min, &avg, &max) != 5)
+		return;
+	printf("%s\n", line);
+	tell("report cyclictest=%d loops=%d min=%lld avg=%lld max=%lld", cpu, loops, min,
+	     avg, max);
+	v->ok++;
+	v->plan++;
+}
+
+/* An outside witness, of sleeps on all CPUs at once */
+static void run_cyclictest(struct verdict *v)
+{
+	char duration[16];
+	const char * const argv[] = {
+		CYCLICTEST, "--quiet", "--mlockall", "--priority=80", "--interval=1000",
+		"--distance=0", "--nsecs", "--threads", "--affinity", duration, NULL
+	};
+	int status;
+
+	snprintf(duration, sizeof(duration), "--duration=%s", option("seconds", "1"));
+	status = run_command(argv, LATENCY_SEC, cyclictest_line, v);
+	if (status)
+		fail(v, "%s ended with status %#x", argv[0], status);
+}
+
 /**
  * run_latency() - Run the programs that measure how late wake-ups are, and by what
  * @v: gets the number of lines reported as plan and ok, and what is early or late
@@ -429,4 +463,6 @@ void run_latency(struct verdict *v)
 	/* There is nothing to be seen in a kernel that does not trace */
 	if (!access("/sys/kernel/tracing", F_OK))
 		run_reporter(v, split, LATENCY_SEC);
+	if (!access(CYCLICTEST, X_OK))
+		run_cyclictest(v);
 }
