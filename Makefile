@@ -58,7 +58,7 @@ bench: T ?= tcg,tcg-2,tcg-4,tcg-16,xen-pv,kvm-tsc,kvm-clock,hyperv,um
 
 .PHONY: help run vm perf shell debug list readme compare latency outside matrix conformance \
 	bench kunit kunit-faults \
-	model check count test test-all \
+	model check count deb test test-all \
 	apply unapply status series compile_commands clean
 .NOTPARALLEL:
 
@@ -76,6 +76,8 @@ help:
 	@echo '                       what perf shows; trace, the events, also on kvm; rom,'
 	@echo '                       on vmi: ROMs that no guest may run; detectors, on tcg'
 	@echo '                       with DEBUG=kasan: each has to report what is provoked'
+	@echo '                       module, on tcg: a backend that is a module; all is'
+	@echo '                       then booted on the kernel of make deb'
 	@echo '        TEST=sleep,tick  only these programs of the suite, no lifecycle'
 	@echo '        BROKEN=never   with a broken backend, which has to be red: early, drop,'
 	@echo '                       ...; on xen-pv: refuse, refuse20, refuse-all'
@@ -106,6 +108,8 @@ help:
 	@echo 'make model             proof that the core leaves no timer unarmed, and faults'
 	@echo '                       that it finds; PLAN=quick: one CPU, no faults; SEED=n'
 	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
+	@echo 'make deb               packages of Debian: a guest kernel for x86-64 with all'
+	@echo '                       backends, and its headers; takes an hour on two cores'
 	@echo 'make count             code lines, and those that they replace'
 	@echo 'make test              what is run for each change; says what and how long'
 	@echo 'make test-all          also all targets in all modes on both Linux versions,'
@@ -126,7 +130,7 @@ help:
 	@echo 'Packages of Debian that are missing are named, then installed.'
 
 # What these need, the tree included, their own Makefile sees to.
-run vm shell debug list compare latency outside matrix conformance:
+run vm shell debug list compare latency outside matrix conformance deb:
 	+@$(MAKE) --no-print-directory -C $(VM) $@ BUILD=$(BUILD) LINUX=$(LINUX) \
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 

@@ -62,13 +62,13 @@ def suite_run(target, opts, mode):
                FAR_ARGS if far else (), far=far)
 
 
-def choose(target, opts, cpus=0, backend=""):
+def choose(target, opts, cpus=0, backend="", legacy="absent"):
     """What is to tick, and that it is to be found"""
     cpus = cpus or target.cpus
     if opts.broken:
         backend = f"broken-{opts.broken}"
     choice = f"pv_timer={backend}" if backend else ""
-    return choice, expect(cpus, "pv_timer", backend or target.backend, "absent")
+    return choice, expect(cpus, "pv_timer", backend or target.backend, legacy)
 
 
 def next_kernel(target, opts):
@@ -82,7 +82,7 @@ def next_kernel(target, opts):
 
 def life_run(target, opts, outdir, life):
     """A run of what else happens to a guest, or of the tests in one that is special"""
-    choice, wanted = choose(target, opts, life.cpus, life.backend)
+    choice, wanted = choose(target, opts, life.cpus, life.backend, life.legacy)
     if life.instead:
         wanted = expect(target.cpus, "pv_timer", life.instead, "absent")
     what = f"pvt.do=lifecycle pvt.steps={life.steps}" if life.steps else tests(opts)
@@ -190,7 +190,7 @@ def run_target(target, opts):
     line, status = judge(runs, recorder, accel, image)
     if opts.detect:
         line += f" debug={opts.detect}"
-    if not (opts.broken or opts.tests or opts.append or opts.detect):
+    if not (opts.broken or opts.tests or opts.append or opts.host):
         remember(outdir, runs, image)
     if opts.report:
         store_reports(outdir, runs, accel)
@@ -260,7 +260,7 @@ def parse_args():
                         help="print which kernels they boot")
     parser.add_argument("--detect", default="",
                         help="kernels that look for defects: " + ", ".join(DETECTORS))
-    parser.add_argument("--host", default="", help="the x86 bzImage of L1 then")
+    parser.add_argument("--host", default="", help="the x86 bzImage of L1, if --image is another")
     parser.add_argument("--verbose", action="store_true",
                         help="show the console")
     parser.add_argument("--check", action="store_true",

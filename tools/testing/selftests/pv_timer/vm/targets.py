@@ -60,6 +60,7 @@ class Life:
     backend: str = ""       # likewise, and what is asked for
     instead: str = ""       # what ticks if it is another one, which nobody asks for
     says: str = ""          # what the kernel has to say of it
+    legacy: str = "absent"  # a device that pv_timer replaces, present if it is there
     wrapper: tuple = ()     # the command that runs the monitor
     prepare: Callable = lambda opts, outdir: ()     # -> arguments made for it
     far: bool = False       # it has a time of its own
@@ -178,6 +179,17 @@ NOHZ_FULL = Life("nohz-full", "busy", "nohz_full=1", mode="nohz-full",
 
 CRASH = Life("crash", "crash", "crashkernel=160M", mode="crash", args=("-m", "640"))
 
+def modules():
+    """A backend that is a module, which ticks on one CPU if it is named, and comes and goes if not
+
+    The HPET of QEMU's older machine can raise no line of its own.
+    """
+    how = {"mode": "module", "args": ("-M", "q35", "-smp", "1"), "cpus": 1}
+    param = "pvt.module=/pv_hpet.ko"
+    return (Life("module-stays", "unload", param, backend="hpet", legacy="present", **how),
+            Life("module-goes", "unload", param, **how))
+
+
 # What is provoked there
 DETECTORS = Life("detectors", "detectors", mode="detectors", args=("-smp", "3"), cpus=3,
                  detect="kasan")
@@ -224,7 +236,8 @@ TARGETS = {t.name: t for t in (
     Target("tcg", "QEMU without KVM (TCG)", boot_tcg, 2, "lapic", "lapic", "lapic",
            far=True, lifecycle="hotplug,suspend", more=(
                Life("refine", "refine", REFINE), STOLEN, *more_cpus(4, 8),
-               NOHZ_FULL, CRASH, FREEZE, PERF, DETECTORS, *restores(), *traced(far=True))),
+               NOHZ_FULL, CRASH, FREEZE, PERF, DETECTORS, *modules(), *restores(),
+               *traced(far=True))),
     Target("xen-pv", "Xen 4.17, the guest is dom0 (PV)", boot_xen_pv, 2, "xen", "xen",
            usual=BOTH, lifecycle="hotplug", others=OLD_XEN),
     Target("xen-domu", "Xen 4.17, PV guest of xl", partial(boot_xen_guest, kind="pv"), 2,

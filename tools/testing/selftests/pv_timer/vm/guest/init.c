@@ -23,6 +23,7 @@
  *   available=kvm,lapic-deadline  the backends that the guest can have, best first
  *   legacy=absent	whether a device that pv_timer replaces may exist
  *   broken=early	what the backend does wrong on purpose, a column of the statistics
+ *   module=/x.ko	a module that is loaded before anything else is done
  *   runs=a,b root=/mnt dir=... count=uml	see host.c
  */
 #include <errno.h>
@@ -35,6 +36,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -329,12 +331,24 @@ static void tell_verdict(struct verdict *v)
 	     v->reason[0] ? " reason=" : "", v->reason);
 }
 
+/* That of a backend, which comes after boot */
+static void load_module(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+		die(path);
+	close(fd);
+}
+
 static void run_tests(void)
 {
 	const char *what = option("do", "suite");
 	struct verdict v = { };
 
 	tell("start %.6f", uptime());
+	if (*option("module", ""))
+		load_module(option("module", ""));
 	if (!strcmp(what, "probe"))
 		return;
 	if (!strcmp(what, "report"))

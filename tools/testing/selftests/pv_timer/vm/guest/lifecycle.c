@@ -25,6 +25,7 @@
  *   perf	the program pvt.perf=, on the machine's root, shows what perf does with
  *		the events of the timer
  *   detectors	each detector of a debug kernel is given what it has to report
+ *   unload	the module of a backend is to be removed: it stays if the backend ticks
  *   stolen	the host stops the guest, freezes it, and starves one CPU after
  *		another, while each of them sleeps again and again
  */
@@ -77,6 +78,9 @@
 #define LKDTM		"/sys/kernel/debug/provoke-crash/DIRECT"
 #define SYSCTL		"/proc/sys/kernel"
 #define FILES		"/mnt"
+#define MODULE		"pv_hpet"
+#define MODULE_BACKEND	"hpet"
+#define BACKENDS	"/sys/kernel/pv_timer/available_backends"
 #define RTC		"/sys/class/rtc/rtc0"
 #define IDLE_STATE	"/sys/devices/system/cpu/cpu%d/cpuidle/state%d/s2idle/usage"
 #define MAX_IDLE_STATES	4
@@ -1014,6 +1018,38 @@ static void be_detected(struct verdict *v)
 	}
 }
 
+static bool is_backend_known(const char *name)
+{
+	char line[256], known[64];
+
+	snprintf(known, sizeof(known), "%s(", name);
+	return read_file(BACKENDS, line, sizeof(line)) > 0 && strstr(line, known);
+}
+
+/* A module stays while its backend ticks, of which the log has told, and else it may go */
+static void unload(struct verdict *v)
+{
+	bool ticks = !strcmp(option("backend", ""), MODULE_BACKEND);
+	char line[256];
+	int err;
+
+	v->plan++;
+	if (!is_backend_known(MODULE_BACKEND)) {
+		fail(v, "no backend '%s'", MODULE_BACKEND);
+		return;
+	}
+	if (ticks && !find_in_log("its module cannot be removed", line, sizeof(line)))
+		fail(v, "nobody says that %s will stay", MODULE);
+	err = syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? errno : 0;
+	tell("note rmmod %s: %s", MODULE, strerror(err));
+	if (err != (ticks ? EWOULDBLOCK : 0) || is_backend_known(MODULE_BACKEND) != ticks)
+		fail(v, "rmmod %s: %s, and the backend is %s", MODULE, strerror(err),
+		     is_backend_known(MODULE_BACKEND) ? "there" : "gone");
+	else
+		v->ok++;
+	tell_state("unload", check_tick(v, "rmmod"));
+}
+
 static const struct {
 	const char *name;
 	void (*take)(struct verdict *v);
@@ -1034,6 +1070,7 @@ static const struct {
 	{ "crash", die_badly },
 	{ "perf", be_measured },
 	{ "detectors", be_detected },
+	{ "unload", unload },
 };
 
 static void take(struct verdict *v, const char *name)
