@@ -109,7 +109,7 @@ help:
 	@echo '                       that it finds; PLAN=quick: one CPU, no faults; SEED=n'
 	@echo 'make check             static checks: checkpatch, sparse, clang, docs, ...'
 	@echo 'make deb               packages of Debian: a guest kernel for x86-64 with all'
-	@echo '                       backends, and its headers; takes an hour on two cores'
+	@echo '                       backends, and its headers; takes up to an hour'
 	@echo 'make count             code lines, and those that they replace'
 	@echo 'make test              what is run for each change; says what and how long'
 	@echo 'make test-all          also all targets in all modes on both Linux versions,'

@@ -40,7 +40,7 @@
 /* As far as a one-shot count of 32 bits reaches, from a TSC of 1 GHz on */
 #define BROKEN_REACH	BIT_ULL(36)
 
-/* With a watchdog_thresh of 4 s it takes up to 10 until that is found */
+/* With a watchdog_thresh of 4 s, a lockup is found after 10 s at most */
 #define BROKEN_LOCKUP_MS	20000
 
 static DEFINE_PER_CPU(unsigned int, broken_arms);

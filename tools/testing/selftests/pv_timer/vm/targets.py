@@ -179,8 +179,9 @@ NOHZ_FULL = Life("nohz-full", "busy", "nohz_full=1", mode="nohz-full",
 
 CRASH = Life("crash", "crash", "crashkernel=160M", mode="crash", args=("-m", "640"))
 
+
 def modules():
-    """A backend that is a module, which ticks on one CPU if it is named, and comes and goes if not
+    """A backend that is a module: it ticks if it is named, on one CPU, else it comes and goes
 
     The HPET of QEMU's older machine can raise no line of its own.
     """
@@ -190,7 +191,7 @@ def modules():
             Life("module-goes", "unload", param, **how))
 
 
-# What is provoked there
+# CPU 1 is lost to a soft lockup, CPU 2 is in a hard one for a while
 DETECTORS = Life("detectors", "detectors", mode="detectors", args=("-smp", "3"), cpus=3,
                  detect="kasan")
 

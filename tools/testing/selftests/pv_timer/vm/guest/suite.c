@@ -433,12 +433,13 @@ static void run_cyclictest(struct verdict *v)
 		CYCLICTEST, "--quiet", "--mlockall", "--priority=80", "--interval=1000",
 		"--distance=0", "--nsecs", "--threads", "--affinity", duration, NULL
 	};
-	int status;
+	int status, before = v->plan;
 
 	snprintf(duration, sizeof(duration), "--duration=%s", option("seconds", "1"));
 	status = run_command(argv, LATENCY_SEC, cyclictest_line, v);
-	if (status)
-		fail(v, "%s ended with status %#x", argv[0], status);
+	if (status || v->plan == before)
+		fail(v, "%s has reported %d CPUs, status %#x", argv[0], v->plan - before,
+		     status);
 }
 
 /**
