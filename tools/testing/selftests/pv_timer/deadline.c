@@ -138,32 +138,32 @@ static void expect_fires_at(struct __test_metadata *_metadata, int fd,
 		TH_LOG("lost timer: %s", what);
 }
 
+/* On each CPU, as each has a device of its own */
+static void expect_moved(struct __test_metadata *_metadata, int fd, long long from,
+			 long long to, const char *what)
+{
+	int cpus[MAX_CPUS], nr = online_cpus(cpus), cpu, i;
+	long long start;
+
+	for (cpu = 0; cpu < nr; cpu++) {
+		ASSERT_TRUE(pin(cpus[cpu]));
+		for (i = 0; i < ROUNDS; i++) {
+			ASSERT_EQ(0, arm_fd(fd, false, ns_to_ts(from)));
+			start = now_ns(CLOCK_MONOTONIC);
+			ASSERT_EQ(0, arm_fd(fd, false, ns_to_ts(to)));
+			expect_fires_at(_metadata, fd, start + to, what);
+		}
+	}
+}
+
 TEST_F(deadline, moved_earlier)
 {
-	long long start;
-	int i;
-
-	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(10 * SEC)));
-		start = now_ns(CLOCK_MONOTONIC);
-		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(10 * MSEC)));
-		expect_fires_at(_metadata, self->fd, start + 10 * MSEC,
-				"moved from 10 s to 10 ms");
-	}
+	expect_moved(_metadata, self->fd, 10 * SEC, 10 * MSEC, "moved from 10 s to 10 ms");
 }
 
 TEST_F(deadline, moved_later)
 {
-	long long start;
-	int i;
-
-	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(10 * MSEC)));
-		start = now_ns(CLOCK_MONOTONIC);
-		ASSERT_EQ(0, arm_fd(self->fd, false, ns_to_ts(30 * MSEC)));
-		expect_fires_at(_metadata, self->fd, start + 30 * MSEC,
-				"moved from 10 ms to 30 ms");
-	}
+	expect_moved(_metadata, self->fd, 10 * MSEC, 30 * MSEC, "moved from 10 ms to 30 ms");
 }
 
 TEST_F(deadline, moved_often)
