@@ -43,7 +43,8 @@ class Kind(NamedTuple):
     skipped: tuple = ()  # patterns of tests that have nothing to do
 
 
-LOST = "lost timer|drops deadlines"
+# A loss that no CPU notices lasts longer than the test may
+LOST = "lost timer|drops deadlines|< LOST_AFTER|terminated by timeout"
 CAPPED = "device is capped"
 EARLY = "fires early"
 LATE = "late"

@@ -110,15 +110,19 @@ static bool count_result(struct suite *s, const char *line)
 
 /*
  * "# file:line:test:text" is what the harness says of a check that has failed, then
- * what the test says of it. That of the first one is kept.
+ * what the test says of it. That of the first one is kept. "# test: Test terminated by
+ * timeout" is all that there is if a test comes to no check.
  */
 static void keep_reason(struct suite *s, const char *line)
 {
 	bool expected;
 	int start = 0;
 
-	if (sscanf(line, "# %*[^:]:%*d:%*[^:]:%n", &start) < 0 || !start)
+	if (sscanf(line, "# %*[^:]:%*d:%*[^:]:%n", &start) < 0 || !start) {
+		if (!*s->why && strstr(line, ": Test terminated by "))
+			snprintf(s->why, sizeof(s->why), "%s", line + strlen("# "));
 		return;
+	}
 	expected = !strncmp(line + start, "Expected", 8);
 	if (*s->why ? s->unexplained : expected)
 		snprintf(s->why, sizeof(s->why), "%s", line + start);
