@@ -20,6 +20,7 @@ bool lapic_stops_in_idle(void);
 
 /* lapic.c */
 u64 lapic_oneshot_hz(u64 *max_ticks);
+int lapic_oneshot_prepare(unsigned int cpu);
 int lapic_oneshot_arm(u64 deadline);
 void lapic_oneshot_disarm(void);
 void lapic_oneshot_start(void);
@@ -42,6 +43,7 @@ void lapic_oneshot_start(void);
 	LAPIC_TIMER,							\
 	.arm		= lapic_oneshot_arm,				\
 	.disarm		= lapic_oneshot_disarm,				\
+	.cpu_prepare	= lapic_oneshot_prepare,			\
 	.cpu_start	= lapic_oneshot_start
 
 #endif /* _PV_TIMER_LAPIC_H */
