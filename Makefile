@@ -72,8 +72,8 @@ help:
 	@echo '                       suspend, time travel, stolen time; choose: the other'
 	@echo '                       backends of a target; faults, on kvm and tcg: a'
 	@echo '                       restore that has lost the timers; on tcg: smp, 4 and 8'
-	@echo '                       CPUs; nohz-full, a busy CPU without a tick; crash; perf,'
-	@echo '                       what perf shows; trace, the events, also on kvm; rom,'
+	@echo '                       CPUs; nohz-full, a busy CPU without a tick; crash; also'
+	@echo '                       on kvm: perf, what it shows; trace, the events; rom,'
 	@echo '                       on vmi: ROMs that no guest may run; detectors, on tcg'
 	@echo '                       with DEBUG=kasan: each has to report what is provoked'
 	@echo '                       module, on tcg: a backend that is a module; all is'
@@ -83,7 +83,8 @@ help:
 	@echo '                       ...; on xen-pv: refuse, refuse20, refuse-all'
 	@echo '        DEBUG=kasan    on kernels that look for defects; kasan, with locks,'
 	@echo '                       timers, lockups and leaks; kcsan; rt, PREEMPT_RT'
-	@echo 'make perf              what perf makes of the events, in a guest, see pv.rst'
+	@echo 'make perf              what perf makes of the events in a guest, and of its exits'
+	@echo '                       on the host, see pv.rst'
 	@echo 'make shell T=tcg       a shell in an x86 guest that needs no host'
 	@echo 'make debug T=tcg       such a guest, stopped until gdb lets it go on'
 	@echo 'make list              the targets: CPUs, backend, stock device, boots'
@@ -135,7 +136,7 @@ run vm shell debug list compare latency outside matrix conformance deb:
 		$(if $(KERNEL),KERNEL=$(TREE)) T=$(T)
 
 perf:
-	+@$(MAKE) --no-print-directory vm T=tcg MODES=perf
+	+@$(MAKE) --no-print-directory vm T=tcg,kvm MODES=perf
 
 readme:
 	@scripts/need python3

@@ -178,8 +178,10 @@ class Boot:
 
 
 def explain(run, boot, recorder, status):
-    """Why a run has no verdict"""
+    """Why a run has no verdict, or its wrapper another one"""
     if run.verdict:
+        if run.wrapper and status:
+            run.add(f"{os.path.basename(run.wrapper[0])} ended with status {status}")
         return
     if boot.panic:
         run.add(boot.panic)

@@ -164,6 +164,10 @@ def traced(far=False):
 PERF = Life("perf", "perf", f"pvt.perf={os.path.join(HERE, '../perf/record.sh')}", "perf",
             args=tuple(share("/", "machine")))
 
+# The same of L1, whose KVM runs the guest
+PERF_HOST = Life("perf-host", "", "pvt.tests=tick", "perf",
+                 wrapper=(os.path.join(HERE, "../perf/host.sh"),))
+
 STOLEN = Life("stolen", "stolen", wrapper=(os.path.join(HERE, "steal.py"),))
 
 
@@ -230,7 +234,7 @@ TARGETS = {t.name: t for t in (
                Life("tsc-adjust", "tsc-adjust", "clocksource=kvm-clock",
                     mode="faults", args=("-cpu", "host,+invtsc"),
                     backend="broken-compare"),
-               *restores(), *traced())),
+               PERF_HOST, *restores(), *traced())),
     Target("kvm-lapic", "KVM without TSC deadline", partial(
                boot_on_kvm, cpu="host,-tsc-deadline"), 2, "lapic", "lapic", "lapic",
            usual=()),

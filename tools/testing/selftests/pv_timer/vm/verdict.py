@@ -162,9 +162,11 @@ class Recorder:
         self.say(rest)
 
     def on_done(self, rest, _now):
+        """What wraps a monitor has something to judge as well"""
         name, status = rest.split()
-        if status != "0" and not self.runs[name].verdict:
-            self.runs[name].add(f"its monitor ended with status {status}")
+        run = self.runs[name]
+        if status != "0" and (run.wrapper or not run.verdict):
+            run.add(f"its monitor ended with status {status}")
 
 
 def expect(cpus, device, backend, legacy):
