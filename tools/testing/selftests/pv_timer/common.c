@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -712,6 +713,49 @@ void report_facts(void)
 	if (at)
 		sscanf(at + strlen(backend), "(%d)", &rating);
 	printf("report: backend=%s rating=%d\n", word(backend), rating);
+}
+
+static void refuse(const char *name)
+{
+	fprintf(stderr, "Try '%s --help'.\n", name);
+	exit(2);
+}
+
+/* Ends the program with exit status 2 if it is told what it does not know */
+void parse_settings(struct settings *settings, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "emulated", no_argument, NULL, 'e' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "raw", no_argument, NULL, 'r' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ }
+	};
+	char *end = "";
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options + !settings->knows_emulated,
+				NULL)) >= 0) {
+		if (c == 'h') {
+			printf(settings->help, argv[0]);
+			exit(0);
+		}
+		if (c == '?')
+			refuse(argv[0]);
+		settings->emulated |= c == 'e';
+		settings->raw |= c == 'r';
+		if (c == 's')
+			settings->seconds = strtol(optarg, &end, 10);
+	}
+	if (*end || settings->seconds < 1 || settings->seconds > settings->most) {
+		fprintf(stderr, "%s: --seconds takes a number from 1 to %d\n", argv[0],
+			settings->most);
+		refuse(argv[0]);
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: unknown argument '%s'\n", argv[0], argv[optind]);
+		refuse(argv[0]);
+	}
 }
 
 /* In powers of two of a nanosecond */

@@ -57,6 +57,19 @@ struct pv_stats {
 	long long v[PV_NR_STATS];
 };
 
+/*
+ * What a program that measures is told: --seconds, @most at most, --raw, and --emulated if
+ * it knows that. @help is a format, for the name of the program.
+ */
+struct settings {
+	int seconds;
+	int most;
+	bool raw;
+	bool emulated;
+	bool knows_emulated;
+	const char *help;
+};
+
 /* When the RTC went on to the next second: not before, and not after */
 struct edge {
 	long long second;
@@ -112,6 +125,7 @@ long long clock_syscalls(int calls);
 const char *word(char *s);
 void report_clock(void);
 void report_facts(void);
+void parse_settings(struct settings *settings, int argc, char **argv);
 int latency_bucket(long long ns);
 long long quantile(const long long *late, int nr, int permille);
 

@@ -10,7 +10,6 @@
  * as such in the statistics only, and a clock that is too fast by another clock only.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,7 +30,6 @@
 #endif
 
 #define PERIOD		MSEC
-#define MAX_SECONDS	3600
 
 /* No program of Linux needs longer for a start of all its threads */
 #define HEADSTART	(100 * MSEC)
@@ -74,8 +72,24 @@ static const char * const load_names[] = { [IDLE] = "idle", [BUSY] = "busy" };
 static const char * const where_names[] = { [ALONE] = "alone", [TOGETHER] = "at-once" };
 
 /* What the arguments ask for */
-static int seconds = 1;
-static bool raw, emulated;
+static struct settings settings = {
+	.seconds = 1,
+	.most = 3600,
+	.knows_emulated = true,
+	.help =
+		"Usage: %s [--seconds N] [--raw] [--emulated]\n"
+		"Measure how late sleeps and periodic timers of 1 ms wake up a thread.\n\n"
+		"  --seconds N  how long each way to wait is measured on each CPU, 1 if not given\n"
+		"  --raw        print each sample as well, in lines for vm/latency.py\n"
+		"  --emulated   in real time: late wake-ups and early interrupts are shown\n"
+		"               and not judged\n\n"
+		"nanosleep  clock_nanosleep() to an absolute time\n"
+		"timerfd    a periodic timerfd\n"
+		"timer      a periodic POSIX timer, its signal goes to the thread\n"
+		"moved      a timerfd that was set on the CPU before the one that waits\n\n"
+		"Exit status: 0 all is in time, 1 something is early, lost, or when idle late as\n"
+		"by a periodic tick, which 'not ok' lines name; 2 the arguments are wrong.\n",
+};
 
 static bool failures;
 
@@ -457,7 +471,7 @@ static void print_all(int nr, bool judged)
 			for (load = 0; load < NR_LOADS; load++)
 				print_row(load, kind, where, nr, judged, buckets[kind]);
 	print_histogram(buckets);
-	for (kind = 0; raw && kind < NR_KINDS; kind++)
+	for (kind = 0; settings.raw && kind < NR_KINDS; kind++)
 		for (where = 0; where < NR_WHERES && kinds[kind].cpus <= nr; where++)
 			for (load = 0; load < NR_LOADS; load++)
 				for (i = 0; i < nr; i++)
@@ -472,7 +486,7 @@ static void judge_interrupts(const struct pv_stats *before, const struct pv_stat
 	long long events = after->v[PV_EVENTS] - before->v[PV_EVENTS];
 
 	printf("interrupts: %lld early, %lld for a deadline\n", early, events);
-	if (early * 1000 > events * EARLY_PERMILLE && !too_slow() && !emulated)
+	if (early * 1000 > events * EARLY_PERMILLE && !too_slow() && !settings.emulated)
 		not_ok("interrupts: early, %lld beside %lld for a deadline", early, events);
 }
 
@@ -482,7 +496,7 @@ static void judge_clock(const struct edge *first, const struct edge *last)
 	long long seconds = last->second - first->second;
 	long long least = last->before - first->after - seconds * SEC;
 	long long most = last->after - first->before - seconds * SEC;
-	long long slack = seconds * RTC_PPM * USEC + (emulated ? RTC_LATE : 0);
+	long long slack = seconds * RTC_PPM * USEC + (settings.emulated ? RTC_LATE : 0);
 
 	if (seconds <= 0) {
 		not_ok("clock: the RTC stands still");
@@ -498,60 +512,6 @@ static void judge_clock(const struct edge *first, const struct edge *last)
 		       -least / seconds / USEC);
 }
 
-static void usage(FILE *file, const char *name)
-{
-	fprintf(file,
-		"Usage: %s [--seconds N] [--raw] [--emulated]\n"
-		"Measure how late sleeps and periodic timers of 1 ms wake up a thread.\n\n"
-		"  --seconds N  how long each way to wait is measured on each CPU, 1 if not given\n"
-		"  --raw        print each sample as well, in lines for vm/latency.py\n"
-		"  --emulated   in real time: late wake-ups and early interrupts are shown\n"
-		"               and not judged\n\n"
-		"nanosleep  clock_nanosleep() to an absolute time\n"
-		"timerfd    a periodic timerfd\n"
-		"timer      a periodic POSIX timer, its signal goes to the thread\n"
-		"moved      a timerfd that was set on the CPU before the one that waits\n\n"
-		"Exit status: 0 all is in time, 1 something is early, lost, or when idle late as\n"
-		"by a periodic tick, which 'not ok' lines name; 2 the arguments are wrong.\n",
-		name);
-}
-
-static bool parse(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "emulated", no_argument, NULL, 'e' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "raw", no_argument, NULL, 'r' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ }
-	};
-	char *end = "";
-	int c;
-
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
-		if (c == 'h') {
-			usage(stdout, argv[0]);
-			exit(0);
-		}
-		if (c == '?')
-			return false;
-		if (c == 'e')
-			emulated = true;
-		if (c == 'r')
-			raw = true;
-		if (c == 's')
-			seconds = strtol(optarg, &end, 10);
-	}
-	if (*end || seconds < 1 || seconds > MAX_SECONDS) {
-		fprintf(stderr, "%s: --seconds takes a number from 1 to %d\n", argv[0],
-			MAX_SECONDS);
-		return false;
-	}
-	if (optind < argc)
-		fprintf(stderr, "%s: unknown argument '%s'\n", argv[0], argv[optind]);
-	return optind == argc;
-}
-
 int main(int argc, char **argv)
 {
 	int cpus[MAX_CPUS], nr = online_cpus(cpus);
@@ -560,12 +520,9 @@ int main(int argc, char **argv)
 	bool realtime, pv;
 	char missing[256];
 
-	if (!parse(argc, argv)) {
-		fprintf(stderr, "Try '%s --help'.\n", argv[0]);
-		return 2;
-	}
+	parse_settings(&settings, argc, argv);
 	report_facts();
-	printf("takes %d s\n", (int)(NR_LOADS * NR_KINDS * (nr + 1)) * seconds + 3);
+	printf("takes %d s\n", (int)(NR_LOADS * NR_KINDS * (nr + 1)) * settings.seconds + 3);
 	fflush(stdout);
 	block_timer_signal();
 	realtime = go_realtime(missing, sizeof(missing));
@@ -574,12 +531,12 @@ int main(int argc, char **argv)
 	if (has_rtc())
 		first = rtc_edge();
 	pv = read_stats(-1, &before);
-	measure_load(IDLE, cpus, nr, seconds * SEC);
-	measure_load(BUSY, cpus, nr, seconds * SEC);
+	measure_load(IDLE, cpus, nr, settings.seconds * SEC);
+	measure_load(BUSY, cpus, nr, settings.seconds * SEC);
 	read_stats(-1, &after);
 	if (has_rtc())
 		last = rtc_edge();
-	print_all(nr, realtime && !emulated);
+	print_all(nr, realtime && !settings.emulated);
 	printf("\n");
 	if (has_rtc())
 		judge_clock(&first, &last);

@@ -13,7 +13,6 @@
  * looked at. The trace of the latest wake-up is printed. It needs nothing of pv_timer.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +27,6 @@
 #define TRACING		"/sys/kernel/tracing/"
 #define EVENTS		TRACING "events/"
 #define PERIOD		MSEC
-#define MAX_SECONDS	60
 #define HEADSTART	(100 * MSEC)
 
 /* What is printed before the deadline of the latest wake-up */
@@ -61,8 +59,20 @@ static const char * const events[] = {
 };
 
 static struct sleeper sleepers[MAX_CPUS];
-static int seconds = 1;
-static bool raw;
+static struct settings settings = {
+	.seconds = 1,
+	.most = 60,
+	.help =
+		"Usage: %s [--seconds N] [--raw]\n"
+		"Show where the time of late wake-ups goes, by the kernel's trace events.\n\n"
+		"  --seconds N  how long a thread on each CPU sleeps again and again, 1 if not\n"
+		"               given\n"
+		"  --raw        print each sample as well, in lines for vm/latency.py\n\n"
+		"delivery   from the deadline to the clock that the timer interrupt has read\n"
+		"interrupt  from there to the wake-up\n"
+		"thread     from the wake-up to user space\n\n"
+		"Exit status: 0; 1 there is no trace; 2 the arguments are wrong.\n",
+};
 
 /* Those of pv_timer are there if it is */
 static bool trace(const char *on)
@@ -284,7 +294,7 @@ static bool print_split(int nr)
 	if (sum < all)
 		printf("%d of %d wake-ups are not in the trace\n", all - sum, all);
 	print_latest(nr);
-	for (i = 0; raw && i < nr; i++)
+	for (i = 0; settings.raw && i < nr; i++)
 		print_raw(&sleepers[i]);
 	return sum;
 }
@@ -301,8 +311,9 @@ static void run_sleepers(const int *cpus, int nr)
 	start = now_ns(CLOCK_MONOTONIC) + HEADSTART;
 	for (i = 0; i < nr; i++) {
 		sleepers[i] = (struct sleeper) {
-			.start = start, .end = start + seconds * SEC,
-			.wakeups = calloc(seconds * SEC / PERIOD + 1, sizeof(struct wakeup)),
+			.start = start, .end = start + settings.seconds * SEC,
+			.wakeups = calloc(settings.seconds * SEC / PERIOD + 1,
+					  sizeof(struct wakeup)),
 		};
 		if (!sleepers[i].wakeups)
 			ksft_exit_fail_msg("no memory for the samples\n");
@@ -313,63 +324,13 @@ static void run_sleepers(const int *cpus, int nr)
 	read_trace(nr);
 }
 
-static void usage(FILE *file, const char *name)
-{
-	fprintf(file,
-		"Usage: %s [--seconds N] [--raw]\n"
-		"Show where the time of late wake-ups goes, by the kernel's trace events.\n\n"
-		"  --seconds N  how long a thread on each CPU sleeps again and again, 1 if not\n"
-		"               given\n"
-		"  --raw        print each sample as well, in lines for vm/latency.py\n\n"
-		"delivery   from the deadline to the clock that the timer interrupt has read\n"
-		"interrupt  from there to the wake-up\n"
-		"thread     from the wake-up to user space\n\n"
-		"Exit status: 0; 1 there is no trace; 2 the arguments are wrong.\n", name);
-}
-
-static bool parse(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "raw", no_argument, NULL, 'r' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ }
-	};
-	char *end = "";
-	int c;
-
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
-		if (c == 'h') {
-			usage(stdout, argv[0]);
-			exit(0);
-		}
-		if (c == '?')
-			return false;
-		if (c == 'r')
-			raw = true;
-		if (c == 's')
-			seconds = strtol(optarg, &end, 10);
-	}
-	if (*end || seconds < 1 || seconds > MAX_SECONDS) {
-		fprintf(stderr, "%s: --seconds takes a number from 1 to %d\n", argv[0],
-			MAX_SECONDS);
-		return false;
-	}
-	if (optind < argc)
-		fprintf(stderr, "%s: unknown argument '%s'\n", argv[0], argv[optind]);
-	return optind == argc;
-}
-
 int main(int argc, char **argv)
 {
 	int cpus[MAX_CPUS], nr = online_cpus(cpus);
 	char missing[256];
 	bool found;
 
-	if (!parse(argc, argv)) {
-		fprintf(stderr, "Try '%s --help'.\n", argv[0]);
-		return 2;
-	}
+	parse_settings(&settings, argc, argv);
 	if (!prepare_trace())
 		ksft_exit_fail_msg("cannot trace: no " TRACING "\n");
 	if (!go_realtime(missing, sizeof(missing)))
