@@ -153,7 +153,10 @@ class Boot:
         return status if ended else None
 
     def listen(self, streams, limit):
-        """Return: False if a run took longer than its limit"""
+        """Return: False if a run has said nothing for its limit, on the verdict channel
+
+        How long it takes in all is a matter of what else this machine does.
+        """
         with selectors.DefaultSelector() as selector:
             for stream in streams:
                 selector.register(stream.fd, selectors.EVENT_READ, stream)
@@ -161,7 +164,7 @@ class Boot:
             while selector.get_map():
                 if run is not self.recorder.run:
                     begin, run = time.monotonic(), self.recorder.run
-                left = begin + limit - time.monotonic()
+                left = max(begin, streams[-1].heard) + limit - time.monotonic()
                 if left <= 0:
                     return False
                 for key, _ in selector.select(left):
@@ -171,7 +174,7 @@ class Boot:
 
     def timed_out(self, streams, limit):
         self.recorder.error = (
-            f"time-out after {limit} s; console last said "
+            f"time-out, silent for {limit} s; console last said "
             f"{streams[0].words()}, verdict channel {streams[1].words()}")
         self.recorder.say("to see more of it: make V=1 "
                           "APPEND='loglevel=8 earlyprintk=serial'")

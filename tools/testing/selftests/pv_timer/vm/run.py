@@ -34,7 +34,7 @@ BROKEN = ("never", "refuse-always", "refuse-in-row", "early", "storm", "cap", "l
           "clock", "low", "keep", "armed", "start", "overrun", "race", "nesting", "refuse",
           "refuse20", "refuse-all")
 
-# Seconds that one run may take, from the start of its guest
+# Seconds that one run may be silent, from the start of its guest
 RUN_LIMIT = 180
 
 # The kernels that look for defects, and why there is none for some targets; how much slower
@@ -238,7 +238,7 @@ def parse_args():
     parser.add_argument("--append", default="",
                         help="more parameters for the kernel of the guest")
     parser.add_argument("--limit", type=int,
-                        help=f"seconds that one run may take ({RUN_LIMIT}, and "
+                        help=f"seconds that one run may be silent ({RUN_LIMIT}, and "
                         f"{SLOWER} times that on kernels that look for defects)")
     parser.add_argument("--report", action="store_true",
                         help="measure, with pv_timer and without")
