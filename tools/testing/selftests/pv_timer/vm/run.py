@@ -34,8 +34,9 @@ BROKEN = ("never", "refuse-always", "refuse-in-row", "early", "storm", "cap", "l
           "clock", "low", "keep", "armed", "start", "overrun", "race", "nesting", "refuse",
           "refuse20", "refuse-all")
 
-# Seconds that one run may be silent, from the start of its guest
+# Seconds that one run may be silent, from the start of its guest, and a test in it
 RUN_LIMIT = 180
+TEST_LIMIT = 60
 
 # The kernels that look for defects, and why there is none for some targets; how much slower
 # they are, and how many MB more they take
@@ -48,8 +49,9 @@ MORE_MEMORY = 512
 
 
 def tests(opts):
-    """Which programs of the suite are asked for"""
-    return f"pvt.tests={opts.tests}" if opts.tests else ""
+    """Which programs of the suite are asked for, and for how long they may be silent"""
+    asked = f"pvt.tests={opts.tests}" if opts.tests else ""
+    return f"{asked} pvt.silence={TEST_LIMIT * SLOWER}" if opts.detect else asked
 
 
 def suite_run(target, opts, mode):
