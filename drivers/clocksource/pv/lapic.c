@@ -22,7 +22,7 @@
 
 #define LAPIC_DIVISOR	16
 
-/* Both are counted until 1/4096 of the time is not known, for 100 ms at most */
+/* Count until the readings take no more than 1/4096 of the time, or for 100 ms */
 #define LAPIC_SHIFT	12
 #define LAPIC_MS	2
 #define LAPIC_TIMES	50
@@ -37,7 +37,7 @@ struct lapic_reading {
 /* Counts per tick of the TSC, 0.32 fixed point */
 static u32 lapic_counts_per_tick __ro_after_init;
 
-/* Of some readings that which took least: from the others time may have been stolen */
+/* The reading that took least of five: time may have been stolen during the others */
 static struct lapic_reading __init lapic_read(void)
 {
 	struct lapic_reading best = { .after = U64_MAX }, r;
@@ -57,8 +57,8 @@ static struct lapic_reading __init lapic_read(void)
 /*
  * What apic.c has calibrated is off by a percent if time was stolen from the guest
  * meanwhile, or if the TSC has another frequency than is known yet. A far deadline would
- * be early by that. So count, and take theirs if it can be right. Return: 0 if it does not
- * count, or no slower than the TSC.
+ * be early by that. So count both, and keep theirs if it lies within what was counted.
+ * Return: 0 if the timer does not count, or is no slower than the TSC.
  */
 static u32 __init lapic_measure(u32 theirs)
 {
@@ -105,7 +105,7 @@ u64 lapic_oneshot_hz(u64 *max_ticks)
 	return hz;
 }
 
-/* The boot CPU is the first, and at boot. The others are the same. */
+/* The boot CPU counts, before the others come up: they have the same clocks. */
 int __ref lapic_oneshot_prepare(unsigned int cpu)
 {
 	static bool measured;

@@ -724,6 +724,7 @@ static void refuse(const char *name)
 /* Ends the program with exit status 2 if it is told what it does not know */
 void parse_settings(struct settings *settings, int argc, char **argv)
 {
+	/* The first is for those that know it */
 	static const struct option options[] = {
 		{ "emulated", no_argument, NULL, 'e' },
 		{ "help", no_argument, NULL, 'h' },
